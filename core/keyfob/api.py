@@ -1,0 +1,30 @@
+"""`keyfob.provider`: the providers of the process's own host."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from keyfob.host import Host, Provider
+
+if TYPE_CHECKING:
+    from keyfob.clients.signing import Signing
+
+
+@functools.cache
+def default_host() -> Host:
+    """The host of this process, made of its environment when first needed."""
+    return Host()
+
+
+def provider(provider: str | None = None, /, *, host: Host | None = None) -> Provider:
+    """One provider of `host`, by default of the process's own host; the default provider if none is named.
+
+    The configuration is read when a part of the provider is first used, and ConfigError raised then.
+    """
+    return (host or default_host()).provider(provider)
+
+
+def signing_of(given: str | Provider | None, host: Host | None) -> Signing:
+    """What a client needs in order to send to a provider, which may be named or given."""
+    return (given if isinstance(given, Provider) else provider(given, host=host)).signing

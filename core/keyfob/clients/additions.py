@@ -1,0 +1,78 @@
+"""What an entry adds to a request, once per credential: headers by name, and query parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keyfob.credentials.credential import check_header
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+    from keyfob.credentials.credential import Credential
+
+_NOTHING: dict[str, str] = {}
+
+
+class Merged:
+    """The headers for one credential, and what they were made of: they are made again only when that changes."""
+
+    __slots__ = ("authorization", "credential", "found", "pairs")
+
+    def __init__(self, credential: Credential, found: dict[str, str], pairs: tuple[tuple[str, str], ...]) -> None:
+        self.credential = credential
+        self.found = found
+        self.pairs = pairs
+        self.authorization = any(name.lower() == "authorization" for name, _ in pairs)
+
+    def set_on(self, headers: MutableMapping[str, str]) -> None:
+        """Set them. An `Authorization` that is not among them was put there by the client library, and goes."""
+        if not self.authorization:
+            headers.pop("Authorization", None)
+        for name, value in self.pairs:
+            headers[name] = value
+
+
+class Additions:
+    """The headers and query parameters of one entry; `names` maps headers to environment variables."""
+
+    def __init__(
+        self, fixed: Mapping[str, str], names: Mapping[str, str], query: Mapping[str, str], environ: Mapping[str, str]
+    ) -> None:
+        for name, value in fixed.items():
+            check_header(name, value.strip(), f"http_headers: the value of {name}")
+        self.query = dict(query)
+        self._fixed = {name: value.strip() for name, value in fixed.items()}
+        self._names = dict(names)
+        self._environ = environ
+        self._last: Merged | None = None
+
+    @property
+    def header_names(self) -> tuple[str, ...]:
+        """The names of the headers that the entry itself may add."""
+        return (*self._fixed, *(name for name in self._names if name not in self._fixed))
+
+    def merged(self, credential: Credential) -> Merged:
+        """All headers to set: `http_headers`, over them `env_http_headers`, over them the credential's.
+
+        Raises IllegalHeaderError that names the variable whose value cannot be sent.
+        """
+        found = self._from_environment() if self._names else _NOTHING
+        last = self._last
+        if last is not None and last.credential is credential and last.found == found:
+            return last
+        by_name: dict[str, tuple[str, str]] = {}
+        for source in (self._fixed, found, credential.headers):
+            by_name.update({name.lower(): (name, value) for name, value in source.items()})
+        self._last = merged = Merged(credential, found, tuple(by_name.values()))
+        return merged
+
+    def _from_environment(self) -> dict[str, str]:
+        """The values that are set; a header whose variable is unset or blank is left out, as Codex does."""
+        found = {}
+        for name, variable in self._names.items():
+            value = self._environ.get(variable, "").strip()
+            if value:
+                check_header(name, value, f"env_http_headers: the value of {variable}")
+                found[name] = value
+        return found

@@ -1,0 +1,52 @@
+"""Clients and `Auth` for httpx. No other module imports httpx."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from keyfob.clients.flow import AsyncSignedTransport, AuthFlow, SignedTransport
+from keyfob.clients.network import AsyncNetwork, Network
+from keyfob.clients.options import client_options
+
+if TYPE_CHECKING:
+    from keyfob.clients.signing import Signing
+
+
+class Transport(SignedTransport, httpx.BaseTransport):
+    """Signs what goes to its provider, and nothing else."""
+
+    library = httpx
+
+
+class AsyncTransport(AsyncSignedTransport, httpx.AsyncBaseTransport):
+    """The same for an async client."""
+
+    library = httpx
+
+
+class Client(httpx.Client):
+    """An `httpx.Client` whose base URL is the provider's and whose transport signs."""
+
+    def __init__(self, signing: Signing, **options: Any) -> None:  # those of httpx.Client
+        def sign(inner: httpx.BaseTransport | Network) -> Transport:
+            return Transport(signing, inner)
+
+        super().__init__(**client_options(signing, options, httpx, httpx.HTTPTransport, Network, sign))
+
+
+class AsyncClient(httpx.AsyncClient):
+    """An `httpx.AsyncClient` whose base URL is the provider's and whose transport signs."""
+
+    def __init__(self, signing: Signing, **options: Any) -> None:  # those of httpx.AsyncClient
+        def sign(inner: httpx.AsyncBaseTransport | AsyncNetwork) -> AsyncTransport:
+            return AsyncTransport(signing, inner)
+
+        super().__init__(**client_options(signing, options, httpx, httpx.AsyncHTTPTransport, AsyncNetwork, sign))
+
+
+class Auth(AuthFlow, httpx.Auth):
+    """For a client of your own: guards `Authorization`, and refuses a provider that sends anything else."""
+
+    library = httpx

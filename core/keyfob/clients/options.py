@@ -1,0 +1,41 @@
+"""The options of a client: those of the library's own class, with the provider's defaults under them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keyfob.clients.signing import Signing
+
+# What the library's client would hand to the transport it makes; ours is made here, so it is handed on here.
+_TRANSPORT_OPTIONS = ("cert", "http1", "http2", "limits", "verify")
+# Seconds to connect, to send, and to get a connection from the pool; the time to read is the entry's own.
+_TIMEOUT = 30.0
+
+
+def client_options(
+    signing: Signing,
+    given: dict[str, Any],
+    library: Any,  # httpx or httpx2
+    http_transport: Callable[..., Any],
+    network: Callable[..., Any],
+    sign: Callable[[Any], Any],
+) -> dict[str, Any]:
+    """What to give to the library's client: every transport that can carry a request is wrapped by `sign`."""
+    options = {
+        "base_url": f"{signing.base_url}/",
+        "timeout": library.Timeout(_TIMEOUT, read=signing.read_timeout),
+        **given,
+    }
+    own = {name: options.pop(name) for name in _TRANSPORT_OPTIONS if name in options}
+    proxy = options.pop("proxy", None)
+    trust_env = options.get("trust_env", True)
+    environ = {"ALL_PROXY": "given:"} if proxy else signing.environ if trust_env else {}
+
+    def make(through: str | None) -> Any:
+        return http_transport(**own, proxy=through and (proxy or through), trust_env=trust_env)
+
+    mounts = {pattern: mounted and sign(mounted) for pattern, mounted in (options.get("mounts") or {}).items()}
+    return {**options, "transport": sign(options.get("transport") or network(environ, make)), "mounts": mounts}

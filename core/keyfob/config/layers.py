@@ -1,0 +1,173 @@
+"""Layers: the configuration files and `-c` values, each read once, merged from the lowest to the highest."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import tomli
+
+from keyfob.config.lines import Lines, locate
+from keyfob.errors import ConfigError, Fault, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from keyfob.config.places import Places
+
+KeyPath = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One file of configuration, or all `-c` values (then `path` is None)."""
+
+    name: str
+    path: str | None
+    data: dict[str, Any] = field(repr=False)
+    text: str = field(default="", repr=False)
+
+    @cached_property
+    def _lines(self) -> Lines:
+        return locate(self.text)
+
+    def line(self, keys: KeyPath) -> int | None:
+        """The line of that key, or of the nearest table around it."""
+        return self._lines.nearest(keys)
+
+    def holds(self, keys: KeyPath) -> bool:
+        """Whether this layer sets that key."""
+        return _look_up(self.data, keys) is not _ABSENT
+
+
+_ABSENT = object()
+
+
+def _look_up(data: object, keys: KeyPath) -> object:
+    for key in keys:
+        if not isinstance(data, dict) or key not in data:
+            return _ABSENT
+        data = data[key]
+    return data
+
+
+def read_layers(places: Places, profile: str | None, overrides: Sequence[str]) -> list[Layer]:
+    """Every layer that is there, lowest first. Raises ConfigError with the faults of all files that cannot be read."""
+    if places.codex_home_fault:
+        raise ConfigError(places.codex_home_fault, hint="unset CODEX_HOME, or make that folder")
+    if profile is not None:
+        _check_profile(places, profile)
+    files = places.files(profile)
+    layers, faults = _read_files((name, path) for name, path in files if name != "managed")
+    if overrides:
+        layers.append(Layer("session", None, merge(parse_override(text) for text in overrides)))
+    managed, managed_faults = _read_files((name, path) for name, path in files if name == "managed")
+    if faults or managed_faults:
+        raise ConfigError.of(faults + managed_faults)
+    return layers + managed
+
+
+def _check_profile(places: Places, profile: str) -> None:
+    if not profile or os.path.basename(profile) != profile or profile.startswith("."):
+        raise UsageError(f"{profile!r} is not the name of a profile")
+    own = [path for name, path in places.files(profile) if name == "profile"]
+    if not any(os.path.exists(path) for path in own):
+        raise ConfigError(f"profile {profile!r}: there is no {own[0]}", hint=f"write {own[0]}, or leave --profile out")
+
+
+def _read_files(files: Iterable[tuple[str, str]]) -> tuple[list[Layer], list[Fault]]:
+    layers: list[Layer] = []
+    faults: list[Fault] = []
+    for name, path in files:
+        try:
+            layer = _read_file(name, path)
+        except ConfigError as error:
+            faults += error.faults
+        else:
+            layers += [layer] if layer else []
+    return layers, faults
+
+
+def _read_file(name: str, path: str) -> Layer | None:
+    text = read_text(path)
+    if text is None:
+        return None
+    try:
+        return Layer(name, path, tomli.loads(text), text)
+    except tomli.TOMLDecodeError as error:
+        fault = Fault(f"not valid TOML: {error.msg}", path=path, line=error.lineno, column=error.colno)
+    except RecursionError:
+        fault = Fault("nested too deeply to be read", path=path)
+    raise ConfigError.of([fault])
+
+
+def read_text(path: str) -> str | None:
+    """The text of a file, or None if there is none. Opens ordinary files only: a named pipe would wait for ever."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ConfigError.of([Fault("this is not an ordinary file", path=path)])
+        with open(path, "rb") as file:
+            data = file.read()
+        return data.decode("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError.of([Fault("not UTF-8 text", "save the file as UTF-8", path=path, line=line)]) from None
+    except OSError as error:
+        raise ConfigError.of([Fault(f"cannot be read: {error.strerror}", path=path)]) from error
+
+
+def merge(layers: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """One table of many: tables are merged key by key, for anything else the later one wins."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        _merge_into(merged, layer)
+    return merged
+
+
+def _merge_into(target: dict[str, Any], source: dict[str, Any]) -> None:
+    for key, value in source.items():
+        if isinstance(value, dict):
+            held = target.get(key)
+            target[key] = merge([held, value] if isinstance(held, dict) else [value])
+        else:
+            target[key] = value
+
+
+def parse_override(text: str) -> dict[str, Any]:
+    """The table that `-c key=value` stands for.
+
+    The key may be dotted. The value is TOML; what is not valid TOML is taken as a string without its outer quotes.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UsageError("-c takes key=value")
+    parsed: Any = _toml_value(value.strip())
+    for part in reversed(_key_parts(key.strip())):
+        parsed = {part: parsed}
+    return dict(parsed)
+
+
+def _toml_value(text: str) -> object:
+    try:
+        table = tomli.loads(f"value = {text}")
+    except tomli.TOMLDecodeError:
+        return text.strip("\"'")
+    return table["value"] if len(table) == 1 else text
+
+
+def _key_parts(key: str) -> list[str]:
+    """The parts of a dotted key; parts may be quoted as in TOML."""
+    try:
+        table: Any = tomli.loads(f"{key} = 0")
+    except tomli.TOMLDecodeError:
+        return key.split(".")
+    parts = []
+    while isinstance(table, dict) and len(table) == 1:
+        part, table = next(iter(table.items()))
+        parts.append(part)
+    return parts

@@ -1,0 +1,74 @@
+"""The schema of what keyfob reads in `config.toml` and `keyfob.toml`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+Milliseconds = Annotated[int, Field(ge=0, le=2**64 - 1)]
+Retries = Annotated[int, Field(ge=0)]
+Text = Annotated[str, Field(min_length=1)]
+# Header values and query values may be secrets, so they are left out of every repr.
+Pairs = Annotated[dict[str, str], Field(repr=False)]
+
+
+class _Table(BaseModel):
+    """A table of the file: types as written (no coercion); unknown keys are kept, to be warned of or claimed."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class CommandTable(_Table):
+    """`[model_providers.<id>.auth]`: a command that prints the token."""
+
+    command: str = Field(pattern=r"\S", examples=["corp-token"], description="The program to run; no shell.")
+    args: list[str] = Field([], examples=[["--audience", "llm"]], description="Its arguments, given literally.")
+    timeout_ms: int = Field(5_000, gt=0, le=2**64 - 1, description="Milliseconds until it is killed.")
+    refresh_interval_ms: Milliseconds = Field(300_000, description="Age at which the token is fetched anew; 0 = never.")
+    cwd: str | None = Field(None, examples=["bin"], description="Its folder, relative to that of this file.")
+
+
+class ProviderEntry(_Table):
+    """`[model_providers.<id>]`: where requests go, and which keys say how to authenticate."""
+
+    name: str | None = Field(None, description="A name for people; the id if left out.")
+    base_url: str | None = Field(None, examples=["https://llm.example.com/v1"], description="Where requests go.")
+    env_key: Text | None = Field(None, examples=["LAB_KEY"], description="The environment variable with the key.")
+    env_key_instructions: str | None = Field(None, description="What to tell who has not set that variable.")
+    experimental_bearer_token: SecretStr | None = Field(None, description="A bearer token, written here.")
+    requires_openai_auth: bool = Field(default=False, description="Sign in with ChatGPT or an OpenAI API key.")
+    auth: CommandTable | None = Field(None, description="A command that prints the token.")
+    allow_http: bool = Field(
+        default=False, description="Send credentials over plain http; for keyfob.toml, Codex does not know this key."
+    )
+    http_headers: Pairs = Field({}, examples=[{"X-Team": "search"}], description="Headers for each request.")
+    env_http_headers: dict[str, str] = Field(
+        {}, examples=[{"X-Key": "LAB_KEY"}], description="Headers whose values are in environment variables."
+    )
+    query_params: Pairs = Field({}, examples=[{"api-version": "1"}], description="Query parameters for each request.")
+    request_max_retries: Retries = Field(4, description="Tries after the first, for 5xx and failed connections.")
+    stream_max_retries: Retries = Field(5, description="Tries after a stream broke off; the client's business.")
+    stream_idle_timeout_ms: Milliseconds = Field(300_000, description="Milliseconds without a byte until giving up.")
+    websocket_connect_timeout_ms: Milliseconds = Field(15_000, description="Milliseconds for a WebSocket to open.")
+    wire_api: str | None = Field(None, description="Which API the provider speaks; the client's business.")
+    supports_websockets: bool = Field(default=False, description="The client's business.")
+    supports_standalone_web_search: bool = Field(default=False, description="The client's business.")
+    model_catalog_url: str | None = Field(None, description="The client's business.")
+
+
+class KeyfobTable(_Table):
+    """`[keyfob]`: keyfob's own settings, for keyfob.toml."""
+
+    allow_plugins: list[str] | None = Field(
+        None, examples=[["keyfob-aws"]], description="The distributions whose plugins may be loaded; all if left out."
+    )
+
+
+class KeyfobFile(_Table):
+    """The top-level keys that keyfob reads. config.toml holds many more, which are Codex's."""
+
+    model_provider: Text = Field("openai", examples=["corp"], description="The default provider.")
+    model_providers: dict[str, ProviderEntry] = Field({}, description="The providers, by id.")
+    openai_base_url: str | None = Field(None, description="Base URL of the built-in provider `openai`.")
+    keyfob: KeyfobTable = Field(KeyfobTable(), description="keyfob's own settings; for keyfob.toml.")

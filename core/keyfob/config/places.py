@@ -1,0 +1,73 @@
+"""Where the files are.
+
+On the warm path: imports nothing that the interpreter has not loaded before it runs us. Paths are plain strings.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Places:
+    """The folders that one host reads and writes.
+
+    codex_home: the real path of CODEX_HOME. system: where the administrator's files are. cache: where the snapshot is.
+    """
+
+    __slots__ = ("cache", "codex_home", "codex_home_fault", "system")
+
+    def __init__(self, codex_home: str, *, system: str, cache: str, codex_home_fault: str | None = None) -> None:
+        self.codex_home = codex_home
+        self.system = system
+        self.cache = cache
+        self.codex_home_fault = codex_home_fault
+
+    @classmethod
+    def of(cls, environ: "Mapping[str, str]") -> "Places":
+        """The places that the environment names: CODEX_HOME (default ~/.codex), XDG_CACHE_HOME (default ~/.cache)."""
+        home = environ.get("HOME") or os.path.expanduser("~")
+        given = environ.get("CODEX_HOME")
+        cache = environ.get("XDG_CACHE_HOME") or ""
+        if not os.path.isabs(cache):  # the XDG specification: a relative path is to be ignored
+            cache = os.path.join(home, ".cache")
+        return cls(
+            os.path.realpath(given or os.path.join(home, ".codex")),
+            system=system_folder(environ),
+            cache=os.path.join(cache, "keyfob"),
+            codex_home_fault=_home_fault(given) if given else None,
+        )
+
+    def files(self, profile: "str | None" = None) -> "list[tuple[str, str]]":
+        """Every configuration file that may be there, as (layer, path), lowest layer first.
+
+        Beside each `config.toml` stands a `keyfob.toml`, merged over it.
+        """
+        stems = [("system", os.path.join(self.system, "")), ("user", os.path.join(self.codex_home, ""))]
+        if profile is not None:
+            stems.append(("profile", os.path.join(self.codex_home, profile + ".")))
+        stems.append(("managed", os.path.join(self.system, "managed_")))
+        return [(layer, stem + name) for layer, stem in stems for name in ("config.toml", "keyfob.toml")]
+
+    @property
+    def dotenv(self) -> str:
+        """The file whose variables are layered over the environment."""
+        return os.path.join(self.codex_home, ".env")
+
+
+def system_folder(environ: "Mapping[str, str]") -> str:
+    """The administrator's folder: `/etc/codex`, or `%ProgramData%\\OpenAI\\Codex` on Windows."""
+    if sys.platform == "win32":
+        return os.path.join(environ.get("PROGRAMDATA") or r"C:\ProgramData", "OpenAI", "Codex")
+    return "/etc/codex"
+
+
+def _home_fault(given: str) -> "str | None":
+    """Why a CODEX_HOME that was set cannot be used; one that was not set need not exist."""
+    if not os.path.exists(given):
+        return f"CODEX_HOME is {given!r}, but there is no such folder"
+    if not os.path.isdir(given):
+        return f"CODEX_HOME is {given!r}, which is not a folder"
+    return None

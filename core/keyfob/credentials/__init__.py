@@ -1,0 +1,1 @@
+"""Credentials: plugin → credential."""

@@ -1,0 +1,69 @@
+"""Flights: callers that ask one source for the same thing at the same time share one call, its failure too."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from keyfob.credentials.forks import forget_after_fork
+from keyfob.errors import CredentialError
+
+if TYPE_CHECKING:
+    from keyfob.credentials.credential import Credential
+    from keyfob.credentials.source import CredentialSource
+
+
+class Flights:
+    """The calls to one source's `get` that are under way, one for each rejected credential."""
+
+    def __init__(self, source: CredentialSource) -> None:
+        self._source = source
+        self.forget()
+        forget_after_fork(self)
+
+    def forget(self) -> None:
+        """After a fork: the parent's calls end in the parent."""
+        self._lock = threading.Lock()
+        self._under_way: dict[int, Future[Credential]] = {}
+
+    def get(self, rejected: Credential | None = None) -> Credential:
+        """What the source's `get` returns or raises; made in this thread, unless somebody is already at it."""
+        future, mine = self._join(rejected)
+        if mine:
+            self._fly(future, rejected)
+        return future.result()
+
+    def start(self, rejected: Credential | None = None) -> Future[Credential]:
+        """The same as a future, made in a thread of its own that nobody's cancellation stops."""
+        future, mine = self._join(rejected)
+        if mine:
+            threading.Thread(target=self._fly, args=(future, rejected), name="keyfob-credential").start()
+        return future
+
+    def _join(self, rejected: Credential | None) -> tuple[Future[Credential], bool]:
+        with self._lock:
+            future = self._under_way.get(id(rejected))
+            if future is not None:
+                return future, False
+            future = self._under_way[id(rejected)] = Future()
+            future.set_running_or_notify_cancel()  # from here on a waiter's cancel() changes nothing
+            return future, True
+
+    def _fly(self, future: Future[Credential], rejected: Credential | None) -> None:
+        try:
+            credential = self._source.get(rejected=rejected)
+        except Exception as error:  # noqa: BLE001  # it is raised where it is waited for
+            self._land(rejected)
+            future.set_exception(error)
+        except BaseException:  # Ctrl-C reaches one thread; those who wait for it get an error of their own
+            self._land(rejected)
+            future.set_exception(CredentialError("interrupted while the credential was fetched"))
+            raise
+        else:
+            self._land(rejected)
+            future.set_result(credential)
+
+    def _land(self, rejected: Credential | None) -> None:
+        with self._lock:
+            self._under_way.pop(id(rejected), None)

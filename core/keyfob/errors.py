@@ -1,0 +1,143 @@
+"""What can go wrong, as one tree.
+
+KeyfobError                     the root; not an httpx error: SDKs retry and hide those
+├── UsageError                  the call makes no sense as it is                          exit 2
+├── ConfigError                 configuration that cannot be used; holds its faults       exit 2
+│   ├── UnknownProviderError    no entry has this id
+│   ├── RoutingError            an entry that no plugin, or more than one, claims
+│   └── PluginError             a plugin that cannot be loaded or broke its contract
+├── CredentialError             a credential cannot be had; nothing was sent              exit 1
+│   ├── MissingCredentialError  the place it comes from is empty
+│   ├── NotSignedInError        a login is needed first
+│   ├── IllegalHeaderError      its value may not stand in an HTTP header
+│   └── CommandError            the token command failed
+└── OriginError                 it would have gone where it must not go                   exit 1
+
+Each class has a `code` for programs; each error a sentence for people and, where one helps, a `hint`: what to do, as a
+command or a line to write. No error text holds a secret or anything of a server's body.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_OK = 0
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class KeyfobError(Exception):
+    """The root of keyfob's errors. `str(error)` is one sentence; `error.hint` says how to mend it, or is None."""
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = EXIT_REFUSED
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(KeyfobError):
+    """The call makes no sense as it is."""
+
+    code = "usage"
+    exit_code = EXIT_USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong in a configuration file: where it is, what it is, and what to write instead."""
+
+    message: str
+    instead: str | None = None
+    path: str | None = None
+    line: int | None = None
+    column: int | None = None
+    provider: str | None = None
+    key: str | None = None
+
+    @property
+    def place(self) -> str:
+        """`file:line:column`, as far as they are known."""
+        parts = [self.path or "configuration", self.line, self.column]
+        return ":".join(str(part) for part in parts if part is not None)
+
+    def __str__(self) -> str:
+        subject = ".".join(part for part in (self.provider and f"model_providers.{self.provider}", self.key) if part)
+        text = f"{self.place}: {subject + ': ' if subject else ''}{self.message}"
+        return f"{text} ({self.instead})" if self.instead else text
+
+
+class ConfigError(KeyfobError):
+    """Configuration that cannot be used. `faults` holds each fault with its place."""
+
+    code = "config"
+    exit_code = EXIT_USAGE
+
+    def __init__(self, message: str, *, hint: str | None = None, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.faults = tuple(faults)
+
+    @classmethod
+    def of(cls, faults: Sequence[Fault]) -> ConfigError:
+        """One error for all faults, a line each."""
+        return cls("\n".join(str(fault) for fault in faults), faults=faults)
+
+
+class UnknownProviderError(ConfigError):
+    """No entry has this id."""
+
+    code = "unknown-provider"
+
+
+class RoutingError(ConfigError):
+    """An entry that no plugin claims, or more than one."""
+
+    code = "routing"
+
+
+class PluginError(ConfigError):
+    """A plugin that cannot be loaded, or that broke its contract."""
+
+    code = "plugin"
+
+
+class CredentialError(KeyfobError):
+    """A credential cannot be had; nothing was sent."""
+
+    code = "credential"
+
+
+class MissingCredentialError(CredentialError):
+    """The place the credential comes from is empty."""
+
+    code = "missing-credential"
+
+
+class NotSignedInError(CredentialError):
+    """The provider needs a login, and there is none."""
+
+    code = "not-signed-in"
+
+
+class IllegalHeaderError(CredentialError):
+    """A value may not stand in an HTTP header (RFC 9110, section 5.5)."""
+
+    code = "illegal-header"
+
+
+class CommandError(CredentialError):
+    """The command that prints the token failed."""
+
+    code = "command"
+
+
+class OriginError(KeyfobError):
+    """Something would have gone to an origin it must not go to."""
+
+    code = "origin"

@@ -1,0 +1,275 @@
+"""The host: configuration, plugins and stores, resolved into providers."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from keyfob.clients.additions import Additions
+from keyfob.clients.origin import BaseUrl
+from keyfob.clients.signing import Signing
+from keyfob.config.builtin import IDS
+from keyfob.config.entries import Configuration, Entry
+from keyfob.config.environment import layered
+from keyfob.config.layers import read_layers
+from keyfob.config.places import Places
+from keyfob.credentials.asking import asked
+from keyfob.errors import ConfigError, CredentialError, KeyfobError, PluginError
+from keyfob.plugin.contract import Context, ProviderInfo, State, SuppliesBaseUrl, SupportsState
+from keyfob.routing.installed import declarations, metadata_files, site_folders
+from keyfob.routing.plugins import Loaded, Plugins
+from keyfob.routing.route import Route, route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from keyfob.credentials.credential import Credential, SecretHeaders
+    from keyfob.credentials.source import CredentialSource
+    from keyfob.errors import Fault
+
+
+class ConfigWarning(UserWarning):
+    """Something in the configuration has no effect."""
+
+
+def _warn(fault: Fault) -> None:
+    warnings.warn(str(fault), ConfigWarning, stacklevel=2)
+
+
+class Host:
+    """Reads the configuration once and resolves it into providers, each when it is asked for.
+
+    environ: the environment; `.env` of CODEX_HOME is layered over it and never changes it. profile: the name of a
+    profile file. overrides: `key=value` texts, as `-c` takes them. places: where the files are; by default where
+    `environ` says. warn: told, once, of each key that has no effect. clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        profile: str | None = None,
+        overrides: Sequence[str] = (),
+        places: Places | None = None,
+        warn: Callable[[Fault], None] = _warn,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._environ = environ
+        self._profile = profile
+        self._overrides = overrides
+        self._warn = warn
+        self._clock = clock
+        self._providers: dict[str, Provider] = {}
+        self.places = places or Places.of(environ)
+
+    @cached_property
+    def environ(self) -> Mapping[str, str]:
+        """The environment, with `.env` of CODEX_HOME layered over it."""
+        environ, faults = layered(self.places.dotenv, self._environ)
+        for fault in faults:
+            self._warn(fault)
+        return environ
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """The merged configuration. Raises ConfigError with the faults of every file that cannot be read."""
+        return Configuration(read_layers(self.places, self._profile, self._overrides), self.environ)
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """The plugins at hand. KEYFOB_DISABLE_PLUGINS leaves third parties' out."""
+        disabled = self._environ.get("KEYFOB_DISABLE_PLUGINS")
+        declared = [] if disabled else declarations(metadata_files(site_folders()))
+        return Plugins(declared, self.configuration.allowed_plugins)
+
+    @cached_property
+    def context(self) -> Context:
+        """What plugins may touch."""
+        return Context(environ=self.environ, clock=self._clock)
+
+    @property
+    def default_id(self) -> str:
+        """The id of the default provider."""
+        return self.configuration.default_id
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every provider there is: those of the files, those that plugins ship, the built-in ones."""
+        shipped = [declared.name for declared in self.plugins.accepted if declared.group == "keyfob.providers"]
+        return tuple(dict.fromkeys([*self.configuration.user_ids, *shipped, *IDS]))
+
+    def provider(self, provider: str | None = None) -> Provider:
+        """One provider, the default one if none is named. Nothing is read until it is needed."""
+        name = self.default_id if provider is None else provider
+        if name not in self._providers:
+            self._providers[name] = Provider(self, name)
+        return self._providers[name]
+
+    def warn_once(self, entry: Entry) -> None:
+        """Report the keys of an entry that have no effect."""
+        for fault in entry.warnings:
+            self._warn(fault)
+
+    def __repr__(self) -> str:
+        return f"<Host {self.places.codex_home}>"
+
+
+class Provider:
+    """One provider: where requests go, the plugin that authenticates them, and the credentials it yields.
+
+    Each part is resolved when first needed, and raises ConfigError if what it needs cannot be used.
+    """
+
+    def __init__(self, host: Host, provider: str) -> None:
+        self.id = provider
+        self._host = host
+
+    def __repr__(self) -> str:
+        return f"<Provider {self.id}>"
+
+    @cached_property
+    def entry(self) -> Entry:
+        """The entry as configured."""
+        host = self._host
+        shipped = None
+        if host.configuration.built_in(self.id) is None:
+            shipped = _without_mixing(host.plugins.shipped(self.id), host.configuration.own_keys(self.id))
+        entry = host.configuration.entry(self.id, shipped)
+        host.warn_once(entry)
+        return entry
+
+    @cached_property
+    def route(self) -> Route:
+        """Which plugin it goes to, and why."""
+        return route(self.entry, self._host.plugins)
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The plugin itself, imported when first needed."""
+        return self._host.plugins.load(self.route.plugin)
+
+    @cached_property
+    def options(self) -> BaseModel:
+        """The plugin's options: its table, or for a built-in plugin the keys of the entry that it reads."""
+        model = self.loaded.plugin.options
+        entry, key = self.entry, self.route.key
+        if key is not None and key in entry.tables:
+            return _validated(entry, model, entry.tables[key], (key,))
+        return _validated(entry, model, _fields(entry, model), ())
+
+    @cached_property
+    def info(self) -> ProviderInfo:
+        """What the plugin is told of this provider."""
+        fields = self.entry.fields
+        return ProviderInfo(self.id, fields.name or self.id, fields.base_url)
+
+    @cached_property
+    def base_url(self) -> BaseUrl:
+        """Where requests go: the entry's base URL, else the one its plugin knows."""
+        text = self.entry.fields.base_url
+        plugin = self.loaded.plugin
+        if text is None and isinstance(plugin, SuppliesBaseUrl):
+            text = plugin.base_url(self.info, self.options, self._host.context)
+        if text is None:
+            fault = self.entry.fault(None, "there is no base_url", 'write base_url = "https://…"')
+            raise ConfigError.of([fault])
+        try:
+            return self._checked(BaseUrl.parse(text))
+        except ValueError as error:
+            raise ConfigError.of([self.entry.fault("base_url", str(error))]) from None
+
+    def _checked(self, base_url: BaseUrl) -> BaseUrl:
+        """Plain http would show the credential to the network: it goes to loopback only, unless the entry allows it."""
+        origin = base_url.origin
+        if origin.scheme == "https" or self.entry.fields.allow_http or origin.loopback:
+            return base_url
+        fault = self.entry.fault("base_url", f"plain http to {origin.host} would send credentials in the clear")
+        table = f"[model_providers.{fault.provider}]"
+        hint = f"use https, or write under {table} in {self._host.places.codex_home}/keyfob.toml: allow_http = true"
+        raise ConfigError(str(fault), hint=hint, faults=[fault])
+
+    @cached_property
+    def source(self) -> CredentialSource:
+        """What yields its credentials."""
+        if self.id in asked(self._host.environ):
+            raise CredentialError(
+                f"provider {self.id} is being asked for its credential by a command that is run to answer just that",
+                hint=f"keyfob explain {self.id}",
+            )
+        try:
+            return self.loaded.plugin.open(self.info, self.options, self._host.context)
+        except KeyfobError:
+            raise
+        except Exception as error:
+            owner = f"{self.loaded.distribution} {self.loaded.version}"
+            raise PluginError(f"{owner}: plugin `{self.route.plugin}` broke in open: {type(error).__name__}") from error
+
+    @cached_property
+    def signing(self) -> Signing:
+        """What a client needs in order to send to this provider."""
+        fields = self.entry.fields
+        return Signing(
+            self.id,
+            self.base_url,
+            Additions(fields.http_headers, fields.env_http_headers, fields.query_params, self._host.environ),
+            self.source,
+            environ=self._host.environ,
+            read_timeout=fields.stream_idle_timeout_ms / 1000,
+        )
+
+    def state(self) -> State:
+        """Whether a credential could be had, told without running, asking or unlocking anything."""
+        plugin = self.loaded.plugin
+        if isinstance(plugin, SupportsState):
+            return plugin.state(self.info, self.options, self._host.context)
+        credential = self.source.peek()
+        comes_from = f"plugin {self.route.plugin}"
+        if credential is None:
+            return State(ready=False, summary="not known until asked", comes_from=comes_from, headers=())
+        return State(ready=True, summary="ready", comes_from=comes_from, headers=tuple(credential.headers))
+
+    def credential(self) -> Credential:
+        """A usable credential. May block. Raises CredentialError."""
+        return self.source.peek() or self.signing.get()
+
+    def headers(self, url: str | None = None) -> SecretHeaders:
+        """The headers to put on a request to `url`, or to anywhere below the base URL. May block.
+
+        Printing them shows names, not values. Raises OriginError where nothing of this provider may go to `url`, and
+        CredentialError.
+        """
+        return self.signing.headers(url)
+
+
+def _without_mixing(shipped: Mapping[str, Any] | None, own: frozenset[str]) -> Mapping[str, Any] | None:
+    """A shipped entry without what the user's half must not be joined with.
+
+    A user's key must not go to a base URL that came with a plugin, nor a plugin's key to a user's base URL.
+    """
+    if shipped is None or not own:
+        return shipped
+    tables = {key for key, value in shipped.items() if isinstance(value, dict)} - {"http_headers", "query_params"}
+    auth = {"requires_openai_auth", "env_key", "experimental_bearer_token", "env_http_headers", "http_headers"} | tables
+    dropped = (auth if "base_url" in own else set()) | ({"base_url"} if own & auth else set())
+    return {key: value for key, value in shipped.items() if key not in dropped}
+
+
+def _fields(entry: Entry, model: type[BaseModel]) -> dict[str, Any]:
+    """The fields of the entry that a built-in plugin reads; a relative `auth.cwd` counts from the file that sets it."""
+    fields = entry.fields.model_dump(include=set(model.model_fields))
+    command = fields.get("auth")
+    if command and command["cwd"] is not None:
+        command["cwd"] = os.path.join(entry.folder_of("auth.cwd") or os.getcwd(), command["cwd"])
+    return fields
+
+
+def _validated(entry: Entry, model: type[BaseModel], data: object, table: tuple[str, ...]) -> BaseModel:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError.of(entry.faults_of(error, model, data, table)) from None

@@ -1,0 +1,70 @@
+"""Base classes: a plugin that needs no more than these is a few lines long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, get_args
+
+from pydantic import BaseModel
+
+from keyfob.credentials.minting import MintingSource
+from keyfob.credentials.source import CredentialSource, StaticSource
+from keyfob.plugin.contract import Context, Options, ProviderInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import ClassVar
+
+    from keyfob.credentials.credential import Credential
+
+
+class _Base(Generic[Options]):
+    """Finds the options model in the class statement: `class Portkey(StaticAuth[PortkeyOptions])`."""
+
+    key: ClassVar[str]
+    options: type[Options]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for base in getattr(cls, "__orig_bases__", ()):
+            for argument in get_args(base):
+                if isinstance(argument, type) and issubclass(argument, BaseModel):
+                    cls.options = argument  # type: ignore[assignment]  # the argument is what Options stands for
+
+
+class StaticAuth(_Base[Options]):
+    """A plugin that keeps nothing: its headers follow from the options and the environment.
+
+    Write `key` and `headers`; raise a CredentialError where a value is missing.
+    """
+
+    def headers(self, options: Options, context: Context) -> Mapping[str, str]:
+        """The headers that authenticate a request, name → value. Called for each request: keep it cheap."""
+        raise NotImplementedError
+
+    def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
+        """A source that asks `headers` each time."""
+        del provider
+        return StaticSource(lambda: self.headers(options, context))
+
+
+class MintingAuth(_Base[Options]):
+    """A plugin that can ask for a new credential whenever it likes: a command, client credentials, a cloud SDK.
+
+    Write `key` and `mint`; core caches what it returns, renews it before it expires and after a 401, and never runs
+    two calls for one provider at once.
+    """
+
+    def mint(self, provider: ProviderInfo, options: Options, context: Context) -> Credential:
+        """A new credential. May block; called in a thread. Raises CredentialError."""
+        raise NotImplementedError
+
+    def max_age(self, options: Options) -> float | None:
+        """Seconds after which a credential without `expires_at` is fetched anew; None = only after a 401."""
+        del options
+        return None
+
+    def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
+        """A source that caches what `mint` returns."""
+        return MintingSource(
+            lambda: self.mint(provider, options, context), clock=context.clock, max_age=self.max_age(options)
+        )

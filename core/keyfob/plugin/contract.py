@@ -1,0 +1,93 @@
+"""The contract between core and an auth plugin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from keyfob.credentials.source import CredentialSource
+
+Options = TypeVar("Options", bound=BaseModel)
+_Reads = TypeVar("_Reads", bound=BaseModel, contravariant=True)
+
+
+class NoOptions(BaseModel):
+    """The options of a plugin that has none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderInfo:
+    """What a plugin is told of the provider it authenticates. `base_url` is None where the entry has none."""
+
+    id: str
+    name: str
+    base_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a plugin may touch, handed to it, so that its tests need no monkeypatching.
+
+    environ: the environment, `.env` layered over it; read it when a credential is asked for, not before.
+    clock: the wall clock, seconds since the epoch.
+    """
+
+    environ: Mapping[str, str] = field(repr=False)
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Whether a credential could be had, as far as can be told without running, asking or unlocking anything.
+
+    summary: for people, such as "ready" or "`LAB_KEY` not set". comes_from: where the credential is from.
+    headers: the names of the headers it will set.
+    """
+
+    ready: bool
+    summary: str
+    comes_from: str
+    headers: tuple[str, ...] = ("Authorization",)
+
+
+class AuthPlugin(Protocol[Options]):
+    """Code that authenticates one kind of entry."""
+
+    @property
+    def key(self) -> str:
+        """The config key that selects it: the name of its entry point."""
+        ...
+
+    @property
+    def options(self) -> type[Options]:
+        """The pydantic model of its table."""
+        ...
+
+    def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
+        """The source for one provider. Does no I/O and asks nobody."""
+        ...
+
+
+@runtime_checkable
+class SupportsState(Protocol[_Reads]):
+    """A plugin that can tell more about its state than whether `peek` has a credential."""
+
+    def state(self, provider: ProviderInfo, options: _Reads, context: Context) -> State:
+        """The state, told without side effects."""
+        ...
+
+
+@runtime_checkable
+class SuppliesBaseUrl(Protocol[_Reads]):
+    """A plugin that knows where requests go when the entry has no `base_url`."""
+
+    def base_url(self, provider: ProviderInfo, options: _Reads, context: Context) -> str:
+        """The base URL for this entry."""
+        ...

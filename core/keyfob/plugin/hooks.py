@@ -1,0 +1,25 @@
+"""The hooks a plugin's module may have, and no others. They register; credentials never pass through them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from keyfob.plugin.contract import AuthPlugin
+
+hookspec = pluggy.HookspecMarker("keyfob")
+hookimpl = pluggy.HookimplMarker("keyfob")
+
+
+@hookspec
+def keyfob_auth_plugins() -> Sequence[AuthPlugin[Any]]:  # type: ignore[empty-body]
+    """Return the auth plugins of this module; each entry point in group `keyfob.auth` names the key of one of them."""
+
+
+@hookspec
+def keyfob_providers() -> Mapping[str, Mapping[str, Any]]:  # type: ignore[empty-body]
+    """Return the provider entries of this module, by id; each id is an entry point in group `keyfob.providers`."""

@@ -1,0 +1,27 @@
+"""The built-in plugins, as an explicit table: core names them and never imports them."""
+
+from __future__ import annotations
+
+from keyfob.config.builtin import IDS
+from keyfob.config.models import ProviderEntry
+
+# Plugin key → module. An entry point of an installed distribution can never take one of these keys.
+MODULES = {
+    "openai": "keyfob_openai",
+    "envkey": "keyfob_envkey",
+    "bearer": "keyfob_bearer",
+    "command": "keyfob_command",
+    "none": "keyfob_none",
+}
+
+# The key of an entry that selects a built-in plugin. The first that is there wins; the others are ignored.
+CLAIMS = {
+    "requires_openai_auth": "openai",
+    "env_key": "envkey",
+    "experimental_bearer_token": "bearer",
+    "auth": "command",
+}
+
+# `aws` is Codex's word too, but keyfob has no code for it: a plugin may claim it.
+RESERVED_KEYS = frozenset(ProviderEntry.model_fields) | frozenset(MODULES) | {"gateway_oauth"}
+RESERVED_IDS = frozenset(IDS)

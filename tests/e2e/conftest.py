@@ -1,0 +1,77 @@
+"""Fixtures that hand out the real counterparts, and skip, or fail, where one is missing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from keyfob.testing.model_server import ModelServer
+
+from . import parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Proxy(NamedTuple):
+    """LiteLLM's proxy: running, with the model server behind it, and the key that it accepts."""
+
+    base_url: str
+    upstream: ModelServer
+    key: str
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m "not e2e"` looks at the markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder `e2e`."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker("e2e")
+
+
+@pytest.fixture(scope="session")
+def codex() -> str:
+    """The path of the real Codex client."""
+    _require("codex")
+    return parts.codex_binary()
+
+
+@pytest.fixture(scope="session")
+def openai2_python() -> str:
+    """The Python that has the OpenAI SDK 2.x, httpx and keyfob, but no httpx2."""
+    _require("openai2")
+    return parts.openai2_python()
+
+
+@pytest.fixture(scope="session")
+def litellm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """LiteLLM's proxy with `custom_auth`: 401 for every key but its own, and for none."""
+    _require("litellm")
+    key, workdir = "caller-key", str(tmp_path_factory.mktemp("litellm"))
+    with ModelServer() as upstream, parts.litellm_proxy(upstream.base_url, [key], workdir) as base_url:
+        yield Proxy(base_url, upstream, key)
+
+
+@pytest.fixture(scope="session")
+def litellm_without_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """LiteLLM's proxy in master-key mode: 400 for a wrong key, 500 for none, as it looks for them in a database."""
+    _require("litellm")
+    key, workdir = "sk-master-key-of-this-test", str(tmp_path_factory.mktemp("litellm"))
+    with (
+        ModelServer() as upstream,
+        parts.litellm_proxy(upstream.base_url, None, workdir, master_key=key) as base_url,
+    ):
+        yield Proxy(base_url, upstream, key)
+
+
+def _require(part: parts.Part) -> None:
+    """Skip the test if `part` is missing; in a run that shall have all parts (KEYFOB_E2E=all), fail it."""
+    reason = parts.missing(part)
+    if reason is None:
+        return
+    if os.environ.get("KEYFOB_E2E") == "all":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
