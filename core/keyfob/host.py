@@ -17,11 +17,11 @@ from keyfob.config.builtin import IDS
 from keyfob.config.entries import Configuration, Entry
 from keyfob.config.environment import layered
 from keyfob.config.layers import read_layers
-from keyfob.config.places import Places
+from keyfob.config.places import Places, site_folders
 from keyfob.credentials.asking import asked
 from keyfob.errors import ConfigError, CredentialError, KeyfobError, PluginError
 from keyfob.plugin.contract import Context, ProviderInfo, State, SuppliesBaseUrl, SupportsState
-from keyfob.routing.installed import declarations, metadata_files, site_folders
+from keyfob.routing.installed import declarations, metadata_files
 from keyfob.routing.plugins import Loaded, Plugins
 from keyfob.routing.route import Route, route
 

@@ -424,7 +424,7 @@ class TestOpenAI:
 
     @pytest.fixture
     def openai(self) -> object:
-        return pytest.importorskip("openai", minversion="3", reason="pip install 'openai>=3'")
+        return pytest.importorskip("openai", minversion="2.20", reason="pip install 'openai>=2.20'")
 
     @pytest.fixture
     def server(self) -> Iterator[ModelServer]:

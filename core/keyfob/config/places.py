@@ -4,6 +4,7 @@ On the warm path: imports nothing that the interpreter has not loaded before it 
 """
 
 import os
+import site
 import sys
 
 TYPE_CHECKING = False
@@ -62,6 +63,14 @@ def system_folder(environ: "Mapping[str, str]") -> str:
     if sys.platform == "win32":
         return os.path.join(environ.get("PROGRAMDATA") or r"C:\ProgramData", "OpenAI", "Codex")
     return "/etc/codex"
+
+
+def site_folders() -> "list[str]":
+    """The folders that installers write to; not the current folder, nor `sys.path[0]`, nor PYTHONPATH."""
+    folders = site.getsitepackages()
+    if site.ENABLE_USER_SITE:
+        folders.append(site.getusersitepackages())
+    return [folder for folder in dict.fromkeys(folders) if folder in sys.path]
 
 
 def _home_fault(given: str) -> "str | None":

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import site
-import sys
 from dataclasses import dataclass
 
 GROUPS = ("keyfob.auth", "keyfob.providers", "keyfob.events")
@@ -27,14 +25,6 @@ class Declaration:
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}"
-
-
-def site_folders() -> list[str]:
-    """The folders that installers write to; not the current folder, nor `sys.path[0]`, nor PYTHONPATH."""
-    folders = list(site.getsitepackages())
-    if site.ENABLE_USER_SITE:
-        folders.append(site.getusersitepackages())
-    return [folder for folder in dict.fromkeys(folders) if folder in sys.path]
 
 
 def metadata_files(folders: list[str]) -> list[str]:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
 
+from keyfob.config.places import site_folders
 from keyfob.errors import PluginError
 from keyfob.plugin import AuthPlugin, hooks
 from keyfob.routing.builtin import MODULES, RESERVED_IDS, RESERVED_KEYS
-from keyfob.routing.installed import Declaration, canonical, site_folders
+from keyfob.routing.installed import Declaration, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
