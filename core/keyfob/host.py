@@ -6,13 +6,14 @@ import os
 import time
 import warnings
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from keyfob.clients.additions import Additions
 from keyfob.clients.origin import BaseUrl
-from keyfob.clients.signing import Signing
+from keyfob.clients.signing import Signing, shown
+from keyfob.config import snapshot
 from keyfob.config.builtin import IDS
 from keyfob.config.entries import Configuration, Entry
 from keyfob.config.environment import layered
@@ -21,6 +22,7 @@ from keyfob.config.places import Places, site_folders
 from keyfob.credentials.asking import asked
 from keyfob.errors import ConfigError, CredentialError, KeyfobError, PluginError
 from keyfob.plugin.contract import Context, ProviderInfo, State, SuppliesBaseUrl, SupportsState
+from keyfob.routing.explain import Explanation, PluginPlace, Verdict
 from keyfob.routing.installed import declarations, metadata_files
 from keyfob.routing.plugins import Loaded, Plugins
 from keyfob.routing.route import Route, route
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from keyfob.credentials.credential import Credential, SecretHeaders
     from keyfob.credentials.source import CredentialSource
     from keyfob.errors import Fault
+
+
+Part = TypeVar("Part")
 
 
 class ConfigWarning(UserWarning):
@@ -65,11 +70,13 @@ class Host:
         self._warn = warn
         self._clock = clock
         self._providers: dict[str, Provider] = {}
+        self._watched = snapshot.Watched()
         self.places = places or Places.of(environ)
 
     @cached_property
     def environ(self) -> Mapping[str, str]:
         """The environment, with `.env` of CODEX_HOME layered over it."""
+        self._watched.add([self.places.dotenv])
         environ, faults = layered(self.places.dotenv, self._environ)
         for fault in faults:
             self._warn(fault)
@@ -78,14 +85,20 @@ class Host:
     @cached_property
     def configuration(self) -> Configuration:
         """The merged configuration. Raises ConfigError with the faults of every file that cannot be read."""
+        files = self.places.files(self._profile)
+        self._watched.add([path for layer, path in files if layer != "managed"])
+        self._watched.add([path for layer, path in files if layer == "managed"], policy=True)
         return Configuration(read_layers(self.places, self._profile, self._overrides), self.environ)
 
     @cached_property
     def plugins(self) -> Plugins:
         """The plugins at hand. KEYFOB_DISABLE_PLUGINS leaves third parties' out."""
-        disabled = self._environ.get("KEYFOB_DISABLE_PLUGINS")
-        declared = [] if disabled else declarations(metadata_files(site_folders()))
-        return Plugins(declared, self.configuration.allowed_plugins)
+        if self._environ.get("KEYFOB_DISABLE_PLUGINS"):
+            return Plugins((), self.configuration.allowed_plugins)
+        self._watched.add(site_folders())
+        files = metadata_files(site_folders())
+        self._watched.add(files)
+        return Plugins(declarations(files), self.configuration.allowed_plugins)
 
     @cached_property
     def context(self) -> Context:
@@ -109,6 +122,28 @@ class Host:
         if name not in self._providers:
             self._providers[name] = Provider(self, name)
         return self._providers[name]
+
+    @cached_property
+    def snapshot(self) -> snapshot.Snapshot | None:
+        """What an earlier host found, where that still holds and tells all there is to know of this one."""
+        if not self._plain or self.places.codex_home_fault:
+            return None
+        return snapshot.load(self.places, self._profile)
+
+    @property
+    def _plain(self) -> bool:
+        """Whether nothing but the files decides: `-c` and these variables are not in the snapshot's key."""
+        return not self._overrides and not any(name in self._environ for name in snapshot.BYPASS)
+
+    def remember(self) -> bool:
+        """Write the snapshot for the next start. Whether it was written; not being able to is no fault."""
+        if not self._plain:
+            return False
+        try:
+            routed = {name: found for name in self.ids if (found := self.provider(name).routed) is not None}
+            return snapshot.save(self.places, self._profile, self._watched, self.default_id, routed, time.time())
+        except ConfigError:
+            return False
 
     def warn_once(self, entry: Entry) -> None:
         """Report the keys of an entry that have no effect."""
@@ -222,6 +257,63 @@ class Provider:
             read_timeout=fields.stream_idle_timeout_ms / 1000,
         )
 
+    @property
+    def plugin(self) -> str:
+        """The key of the plugin it goes to; known from the snapshot where that holds."""
+        held = self._host.snapshot
+        routed = held.routed(self.id) if held else None
+        return routed.plugin if routed else self.route.plugin
+
+    @property
+    def routed(self) -> snapshot.Routed | None:
+        """What the snapshot is to hold of it; None if it has a fault."""
+        try:
+            route, entry = self.route, self.entry
+        except ConfigError:
+            return None
+        setting = entry.setting(route.key) if route.key else None
+        file, line = (setting.path or "", str(setting.line or "")) if setting else ("", "")
+        return snapshot.Routed(route.plugin, entry.fields.env_key or "" if route.plugin == "envkey" else "", file, line)
+
+    def explain(self, url: str | None = None) -> Explanation:
+        """The whole decision, told without running a command, asking an issuer or unlocking anything.
+
+        url: also say whether the credential would be sent there. Never raises for a fault of the configuration.
+        """
+        faults: dict[str, None] = {}
+
+        def part(read: Callable[[], Part]) -> Part | None:
+            try:
+                return read()
+            except KeyfobError as error:
+                faults[str(error)] = None
+                return None
+
+        entry, route = part(lambda: self.entry), part(lambda: self.route)
+        loaded, base_url = part(lambda: self.loaded), part(lambda: self.base_url)
+        state = part(self.state)
+        credential = part(lambda: self.source.peek())
+        own = (*entry.fields.http_headers, *entry.fields.env_http_headers) if entry else ()
+        return Explanation(
+            provider=self.id,
+            default=part(lambda: self._host.default_id) == self.id,
+            settings=entry.settings if entry else (),
+            claims=route.claims if route else (),
+            plugin=PluginPlace(route.plugin, loaded.distribution, loaded.version, loaded.file)
+            if route and loaded
+            else None,
+            ready=state.ready if state else None,
+            state=state.summary if state else None,
+            comes_from=state.comes_from if state else None,
+            expires_at=credential.expires_at if credential else None,
+            headers=tuple(dict.fromkeys([*own, *(state.headers if state else ())])),
+            query_params=tuple(entry.fields.query_params) if entry else (),
+            base_url=str(base_url) if base_url else None,
+            origin=str(base_url.origin) if base_url else None,
+            verdict=_verdict(base_url, url) if base_url and url is not None else None,
+            faults=tuple(faults),
+        )
+
     def state(self) -> State:
         """Whether a credential could be had, told without running, asking or unlocking anything."""
         plugin = self.loaded.plugin
@@ -244,6 +336,12 @@ class Provider:
         CredentialError.
         """
         return self.signing.headers(url)
+
+
+def _verdict(base_url: BaseUrl, url: str) -> Verdict:
+    if base_url.covers(url):
+        return Verdict(shown(url), sent=True, reason=f"it is at or below {base_url}")
+    return Verdict(shown(url), sent=False, reason=f"it is not at or below {base_url}")
 
 
 def _without_mixing(shipped: Mapping[str, Any] | None, own: frozenset[str]) -> Mapping[str, Any] | None:

@@ -12,6 +12,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from keyfob.config.dotenv import parse
 
 # dotenvy, test_parse_line_env; with_dot

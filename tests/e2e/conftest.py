@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
 from keyfob.testing.model_server import ModelServer
 
 from . import parts

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import httpx
 import httpx2
 import pytest
+
 from keyfob.testing.model_server import Answer, ModelServer, Received
 
 if TYPE_CHECKING:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel, SecretStr
+
 from keyfob.plugin import (
     AuthPlugin,
     Context,
@@ -16,7 +18,6 @@ from keyfob.plugin import (
     hookimpl,
     illegal_part,
 )
-from pydantic import BaseModel, SecretStr
 
 
 class Options(BaseModel):

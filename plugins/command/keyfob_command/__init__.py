@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import BaseModel, Field
+
 from keyfob.plugin import (
     AuthPlugin,
     CommandError,
@@ -18,8 +20,6 @@ from keyfob.plugin import (
     hookimpl,
     illegal_part,
 )
-from pydantic import BaseModel, Field
-
 from keyfob_command.process import Failure, Finished, run
 
 

@@ -1,0 +1,43 @@
+"""The warm path of `keyfob token PROVIDER`: a snapshot that holds true and a variable that is set.
+
+It only ever answers; whatever is out of the ordinary is left to the command itself, which reads everything anew and
+says what is wrong. Nothing may be imported here that the interpreter has not loaded anyway, but for what is ours and
+`zlib`: json, re, argparse, typing or dataclasses each cost more than all that is done here.
+"""
+
+import os
+
+from keyfob.config import snapshot
+from keyfob.config.places import Places
+from keyfob.credentials.headers import illegal_part
+
+
+def token(arguments: "list[str]") -> "str | None":
+    """The token of the provider that `arguments` names, the default one if there are none; None if it takes more."""
+    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
+        return None
+    if any(name in os.environ for name in snapshot.BYPASS):
+        return None
+    places = Places.of(os.environ)
+    held = None if places.codex_home_fault else snapshot.load(places)
+    if held is None:
+        return None
+    routed = held.routed(arguments[0] if arguments else held.default)
+    if routed is None or routed.plugin != "envkey":
+        return None
+    value = _variable(routed.variable, places.dotenv)
+    return value if value and illegal_part(value) is None else None
+
+
+def _variable(name: str, dotenv: str) -> str:
+    """The value of an environment variable, blanks trimmed; what `.env` says goes before it."""
+    value = os.environ.get(name, "")
+    if os.path.exists(dotenv):
+        from keyfob.config.dotenv import parse
+
+        try:
+            with open(dotenv, encoding="utf-8") as file:
+                value = parse(file.read(), os.environ)[0].get(name, value)
+        except (OSError, ValueError):
+            return ""
+    return value.strip()

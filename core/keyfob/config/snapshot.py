@@ -1,0 +1,219 @@
+"""The snapshot: what the configuration came to, so that the next start need not read it again.
+
+It holds ids, plugin keys, names of variables, file and line; never a value that could be a secret, and no options. It
+counts only while every file it was made of is the same as then, those that were absent too; a file that is damaged, not
+ours or reached through a link does not count at all, and then everything is read as if there were none.
+
+On the warm path: imports only what is cheap.
+"""
+
+import os
+import stat
+import sys
+import zlib
+
+from keyfob import __version__
+from keyfob.config.places import site_folders
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from keyfob.config.places import Places
+
+# A file that changed this short a time ago could change again without its times showing it. Seconds.
+SETTLED = 2.0
+# With one of these in the environment the configuration is not all that decides.
+BYPASS = ("KEYFOB_ASKING", "KEYFOB_DISABLE_PLUGINS")
+_LIMIT = 64 * 1024 * 1024
+_ABSENT = "-"
+
+
+class Routed:
+    """Where one provider's requests get their credential: its plugin, the variable (or ""), and the deciding place."""
+
+    __slots__ = ("file", "line", "plugin", "variable")
+
+    def __init__(self, plugin: str, variable: str, file: str, line: str) -> None:
+        self.plugin = plugin
+        self.variable = variable
+        self.file = file
+        self.line = line
+
+
+class Snapshot:
+    """A snapshot that was read and holds true."""
+
+    __slots__ = ("_text", "default")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.default = self._find("default")[0]
+
+    def routed(self, provider: str) -> "Routed | None":
+        """Where `provider` is routed, or None if the snapshot does not know it."""
+        if _plain(provider):
+            fields = self._find(f"provider\t{provider}")
+            if len(fields) == 4:
+                return Routed(*fields)
+        return None
+
+    @property
+    def ids(self) -> "list[str]":
+        """The ids of all providers it knows."""
+        return [line.split("\t")[1] for line in self._text.split("\n") if line.startswith("provider\t")]
+
+    def _find(self, head: str) -> "list[str]":
+        start = self._text.find(f"\n{head}\t")
+        if start < 0:
+            return [""]
+        start += len(head) + 2
+        return self._text[start : self._text.index("\n", start)].split("\t")
+
+
+def load(places: "Places", profile: "str | None" = None) -> "Snapshot | None":
+    """The snapshot for these places, or None if there is none that holds true."""
+    try:
+        text = os.fsdecode(_read_private(_path(places, profile)))
+    except (OSError, ValueError):
+        return None
+    body, _, checksum = text[:-1].rpartition("\n")
+    if checksum != _checksum(body) or not body.startswith(_header(places, profile)):
+        return None
+    return Snapshot(body + "\n") if _holds(body) else None
+
+
+def _holds(body: str) -> bool:
+    for line in body.split("\n"):
+        kind, _, rest = line.partition("\t")
+        if kind == "watch" or kind == "policy":
+            path, _, identity = rest.partition("\t")
+            if identity != (identify(path) if kind == "watch" else identify_policy(path)):
+                return False
+        elif kind == "provider":
+            break
+    return True
+
+
+def identify(path: str) -> str:
+    """What tells one state of a file or folder from another, without opening it."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return _ABSENT
+    except OSError as error:
+        return f"errno {error.errno}"
+    return f"{found.st_dev} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+
+def identify_policy(path: str) -> str:
+    """The same for a file of the managed layer, which is read at every start, so that it cannot be passed by unread."""
+    identity = identify(path)
+    if identity == _ABSENT:
+        return identity
+    try:
+        with open(path, "rb") as file:
+            return f"{identity} {zlib.crc32(file.read())}"
+    except OSError:
+        return "unreadable"
+
+
+def _read_private(path: str) -> bytes:
+    """The bytes of a file that is ours alone; links are not followed. Raises OSError, ValueError."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _LIMIT:
+            raise ValueError("not a snapshot")
+        if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or found.st_mode & 0o077):
+            raise ValueError("not private")
+        return os.read(descriptor, found.st_size)
+    finally:
+        os.close(descriptor)
+
+
+def _header(places: "Places", profile: "str | None") -> str:
+    """What one snapshot is for: this keyfob, this interpreter with its site folders, these places, this profile."""
+    what = ["keyfob", __version__, sys.prefix, str(sys.hexversion), *site_folders()]
+    return "\t".join([*what, places.codex_home, places.system, "" if profile is None else f"profile {profile}"]) + "\n"
+
+
+def _path(places: "Places", profile: "str | None") -> str:
+    name = _checksum(_header(places, profile))
+    return os.path.join(places.cache, f"{name}.snapshot")
+
+
+def _checksum(text: str) -> str:
+    return f"{zlib.crc32(os.fsencode(text)):08x}"
+
+
+def _plain(text: str) -> bool:
+    """Whether a text can stand in a field."""
+    return not ("\t" in text or "\n" in text)
+
+
+class Watched:
+    """The paths that a configuration is read from, each with its identity from before it was read."""
+
+    def __init__(self) -> None:
+        self._identities: dict[tuple[str, str], str] = {}
+
+    def add(self, paths: "Iterable[str]", *, policy: bool = False) -> None:
+        """Look at these paths; call it before they are read."""
+        for path in paths:
+            key = ("policy" if policy else "watch", path)
+            self._identities.setdefault(key, identify_policy(path) if policy else identify(path))
+
+    def settled(self, now: float) -> bool:
+        """Whether no path has changed since, nor so short a time before `now` that its times could hide a change."""
+        return all(
+            identity == (identify_policy(path) if kind == "policy" else identify(path)) and _age(path, now) > SETTLED
+            for (kind, path), identity in self._identities.items()
+        )
+
+    def lines(self) -> "list[str]":
+        """A line for each."""
+        return [f"{kind}\t{path}\t{identity}" for (kind, path), identity in self._identities.items()]
+
+
+def _age(path: str, now: float) -> float:
+    """Seconds since the last change; an absent path changed long ago."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return SETTLED + 1
+    return now - max(found.st_mtime, found.st_ctime)
+
+
+def save(
+    places: "Places", profile: "str | None", watched: Watched, default: str, providers: "dict[str, Routed]", now: float
+) -> bool:
+    """Write the snapshot, if what it was made of has settled. Whether it was written: without a cache all goes on."""
+    lines = [*watched.lines(), f"default\t{default}"]
+    for provider, routed in providers.items():
+        fields = [provider, routed.plugin, routed.variable, routed.file, routed.line]
+        if all(map(_plain, fields)):
+            lines.append("\t".join(["provider", *fields]))
+    body = _header(places, profile) + "\n".join(lines)
+    if any(line.count("\t") != 2 for line in watched.lines()) or not _plain(default) or not watched.settled(now):
+        return False
+    try:
+        _write_private(_path(places, profile), f"{body}\n{_checksum(body)}\n")
+    except OSError:
+        return False
+    return True
+
+
+def _write_private(path: str, text: str) -> None:
+    """Replace a file of ours at once; its folder and itself are for nobody else."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    temporary = f"{path}.{os.getpid()}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(os.fsencode(text))
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
