@@ -77,8 +77,8 @@ def load(places: "Places", profile: "str | None" = None) -> "Snapshot | None":
         text = os.fsdecode(_read_private(_path(places, profile)))
     except (OSError, ValueError):
         return None
-    body, _, checksum = text[:-1].rpartition("\n")
-    if checksum != _checksum(body) or not body.startswith(_header(places, profile)):
+    body = text.rpartition("\n")[0].rpartition("\n")[0]
+    if text != _framed(body) or not body.startswith(_header(places, profile)):
         return None
     return Snapshot(body + "\n") if _holds(body) else None
 
@@ -144,6 +144,10 @@ def _path(places: "Places", profile: "str | None") -> str:
     return os.path.join(places.cache, f"{name}.snapshot")
 
 
+def _framed(body: str) -> str:
+    return f"{body}\n{_checksum(body)}\n"
+
+
 def _checksum(text: str) -> str:
     return f"{zlib.crc32(os.fsencode(text)):08x}"
 
@@ -199,7 +203,7 @@ def save(
     if any(line.count("\t") != 2 for line in watched.lines()) or not _plain(default) or not watched.settled(now):
         return False
     try:
-        _write_private(_path(places, profile), f"{body}\n{_checksum(body)}\n")
+        _write_private(_path(places, profile), _framed(body))
     except OSError:
         return False
     return True
