@@ -4,142 +4,37 @@
         send_something_to(server.base_url)
     assert server.received[-1].header("authorization") == "Bearer k"
 
-The shapes follow https://platform.openai.com/docs/api-reference (responses, chat, models); the tests check them against
-the models of OpenAI's own SDK and, end to end, with the real Codex client. Standard library only.
+Standard library only.
 """
 
 from __future__ import annotations
 
-import json
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
-from typing import Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
-__all__ = ["Answer", "ModelServer", "Received", "Scripted"]
+from keyfob.testing.answers import REFUSED, Answer, Received, Scripted
+from keyfob.testing.openai_api import (
+    ENDPOINTS,
+    EVENT_STREAM,
+    MODEL,
+    TEXT,
+    content_of,
+    endpoint_of,
+    headers_of,
+    pieces_of,
+)
 
-MODEL: Final = "demo-model"
-TEXT: Final = "Hello from the demo model."
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-_ENDPOINTS: Final = {
-    ("POST", "/responses"): "responses",
-    ("POST", "/chat/completions"): "chat",
-    ("GET", "/models"): "models",
-}
-_CREATED: Final = 1_700_000_000  # a fixed time, so that recordings of two runs are equal
-_JSON: Final = "application/json"
-_EVENT_STREAM: Final = "text/event-stream"
+__all__ = ["MODEL", "TEXT", "Answer", "ModelServer", "Received", "Scripted"]
+
 _STOP_PATIENCE_S: Final = 5.0
-
-
-# What is received, and what is answered
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One request as it came over the wire. Its repr holds no header value, query or body: those carry secrets."""
-
-    method: str
-    path: str
-    """The request target up to `?`, not decoded or normalised."""
-    query: str = field(repr=False)
-    """What follows `?`, not decoded; empty if there is none."""
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
-    """Name and value of each header, in order, spelt as sent; bytes beyond ASCII are read as ISO-8859-1."""
-    body: bytes = field(repr=False)
-    """Without transfer coding, but with its content coding (Codex sends zstd)."""
-    answered: int | None = None
-    """The status that was sent; None if the script says to hang or to close instead."""
-
-    def header(self, name: str) -> str | None:
-        """Return the first value of the header `name` (in any case), or None."""
-        return next(iter(self.header_list(name)), None)
-
-    def header_list(self, name: str) -> list[str]:
-        """Return every value of the header `name` (in any case), in order."""
-        return [value for key, value in self.headers if key.lower() == name.lower()]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer of the server's script.
-
-    `body` is bytes or text sent as it is, anything else is sent as JSON; None is what comes with that status: for 200
-    the endpoint's ordinary answer, from 400 on an error as OpenAI writes it, otherwise nothing. So `Answer()` is the
-    ordinary answer, `Answer(drip_s=0.1)` the same slowly, and `Answer(307, {"Location": url})` a redirect.
-
-    A body goes out in pieces: an event stream by its events, anything else in two halves.
-    """
-
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: Any = field(default=None, repr=False)
-    delay_s: float = 0.0
-    """Seconds before the first byte."""
-    drip_s: float = 0.0
-    """Seconds between two pieces of the body."""
-    hang: bool = False
-    """Stop there without a word: the connection stays open until the client, or the server, gives up."""
-    close: bool = False
-    """Close the connection there."""
-    after: int | None = None
-    """With `hang` or `close`, where "there" is: after that many pieces of the body; None is before the status line."""
-
-    def __post_init__(self) -> None:
-        """Refuse what would quietly do something else.
-
-        Raises:
-            ValueError: `after` without `hang` or `close`, both of these at once, or a status outside 200 to 599.
-        """
-        if self.hang and self.close:
-            raise ValueError("an answer cannot both hang and close")
-        if self.after is not None and not (self.hang or self.close):
-            raise ValueError("`after` says where to hang or close: set one of them")
-        if not 200 <= self.status <= 599:
-            raise ValueError(f"not a final HTTP status: {self.status}")
-
-    @classmethod
-    def of(cls, scripted: Scripted) -> Answer:
-        """Return the answer that a script's short form stands for (see `Scripted`).
-
-        Raises:
-            ValueError: it is none of the forms.
-        """
-        match scripted:
-            case Answer():
-                return scripted
-            case None:
-                return cls()
-            case "hang":
-                return cls(hang=True)
-            case int():
-                return cls(scripted)
-            case (int(status), body):
-                return cls(status, body=body)
-            case {"delay": int() | float() as delay_s, "then": then, **rest} if not rest:
-                return replace(cls.of(then), delay_s=delay_s)
-        raise ValueError(f"not an answer: a {type(scripted).__name__}; see keyfob.testing.model_server.Scripted")
-
-    @property
-    def silent(self) -> bool:
-        """Whether not even a status is sent."""
-        return (self.hang or self.close) and self.after is None
-
-
-Scripted: TypeAlias = Answer | int | tuple[int, Any] | Sequence[Any] | Mapping[str, Any] | str | None
-"""One answer of a script: None for the ordinary one, a status, a pair of status and body, an `Answer`, or, as in the
-recorded runs of Codex, "hang" and {"delay": seconds, "then": one of these}."""
-
-_REFUSED: Final = Answer(401, body={"error": {
-    "message": "Incorrect API key provided.", "type": "invalid_request_error", "param": None, "code": "invalid_api_key",
-}})  # fmt: skip
-
-
-# The server
 
 
 class ModelServer:
@@ -237,7 +132,7 @@ class ModelServer:
         """Decide the answer to a request, and record both."""
         accepted = self._accepts is None or self._accepts(received)
         with self._changed:
-            answer = self._next(received) if accepted else _REFUSED
+            answer = self._next(received) if accepted else REFUSED
             self._received.append(replace(received, answered=None if answer.silent else answer.status))
             self._changed.notify_all()
         return answer
@@ -245,7 +140,7 @@ class ModelServer:
     def _next(self, received: Received) -> Answer:
         if (received.header("upgrade") or "").lower() == "websocket":
             return Answer(426)  # Codex then goes on with a POST
-        endpoint = _endpoint(received)
+        endpoint = endpoint_of(received)
         script = self._script.get(received.path) or self._script.get(endpoint or "")
         if not script:
             return Answer() if endpoint else Answer(404)
@@ -253,17 +148,10 @@ class ModelServer:
 
 
 def _script(answers: Mapping[str, Sequence[Scripted]]) -> dict[str, list[Answer]]:
-    known = _ENDPOINTS.values()
+    known = ENDPOINTS.values()
     if unknown := [key for key in answers if not key.startswith("/") and key not in known]:
         raise ValueError(f"no such endpoint: {', '.join(unknown)}; there are {', '.join(known)}, or a /path")
     return {key: [Answer.of(scripted) for scripted in script] for key, script in answers.items()}
-
-
-def _endpoint(received: Received) -> str | None:
-    return next(
-        (key for (method, end), key in _ENDPOINTS.items() if received.method == method and received.path.endswith(end)),
-        None,
-    )
 
 
 _Request: TypeAlias = Any  # a socket; socketserver's own type allows for datagrams as well
@@ -363,13 +251,13 @@ class _Connection(BaseHTTPRequestHandler):
             pass  # trailers
 
     def _send(self, answer: Answer, received: Received) -> None:
-        content_type, body = _content(answer, received, self.server.model_server.text)
-        in_pieces = content_type == _EVENT_STREAM or answer.drip_s > 0 or answer.after is not None
+        content_type, body = content_of(answer, received, self.server.model_server.text)
+        in_pieces = content_type == EVENT_STREAM or answer.drip_s > 0 or answer.after is not None
         framing = self._stream_framing() if in_pieces else ("Content-Length", str(len(body)))
         bodiless = self.command == "HEAD" or answer.status in (204, 304)
-        self._send_head(answer.status, _headers(answer, content_type) + ([] if bodiless else [framing]))
+        self._send_head(answer.status, headers_of(answer, content_type) + ([] if bodiless else [framing]))
         if in_pieces and not bodiless:
-            self._send_pieces(answer, _pieces(content_type, body))
+            self._send_pieces(answer, pieces_of(content_type, body))
         elif not bodiless:
             self.wfile.write(body)
 
@@ -399,207 +287,3 @@ class _Connection(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing: `received` is the log."""
-
-
-# What goes into an answer: its content type (empty if it has no content) and its body
-
-
-_Content: TypeAlias = tuple[str, bytes]
-
-
-def _content(answer: Answer, received: Received, text: str) -> _Content:
-    content_type, body = _given(answer.body) if answer.body is not None else _usual(answer.status, received, text)
-    written = (value for name, value in answer.headers.items() if name.lower() == "content-type")
-    return next(written, content_type), body
-
-
-def _headers(answer: Answer, content_type: str) -> list[tuple[str, str]]:
-    own = [(name, value) for name, value in answer.headers.items() if name.lower() != "content-type"]
-    return [("Content-Type", content_type), *own] if content_type else own
-
-
-def _given(body: object) -> _Content:
-    match body:
-        case bytes():
-            return (_JSON if body else ""), body
-        case str():
-            return _given(body.encode())
-    return _json(body)
-
-
-def _usual(status: int, received: Received, text: str) -> _Content:
-    if status >= 400:
-        return _json(_error(status))
-    return _ordinary(received, text) if status == 200 else _given(b"")
-
-
-def _ordinary(received: Received, text: str) -> _Content:
-    asked = _asked(received)
-    model = asked.get("model", MODEL)
-    match _endpoint(received), _wants_stream(received, asked):
-        case "responses", True:
-            return _events(_response_events(model, text))
-        case "responses", False:
-            return _json(_response(model, text))
-        case "chat", True:
-            return _events(_chat_events(model, text, asked.get("stream_options")))
-        case "chat", False:
-            return _json(_chat(model, text))
-        case "models", _:
-            return _json(_models())
-    return _json({})
-
-
-def _json(value: object) -> _Content:
-    return _JSON, json.dumps(value).encode()
-
-
-def _events(events: Iterable[bytes]) -> _Content:
-    return _EVENT_STREAM, b"".join(events)
-
-
-def _asked(received: Received) -> dict[str, Any]:
-    """Return the JSON object that was sent; an empty one for anything else, such as a compressed body."""
-    try:
-        asked = json.loads(received.body)
-    except ValueError:
-        return {}
-    return asked if isinstance(asked, dict) else {}
-
-
-def _wants_stream(received: Received, asked: Mapping[str, Any]) -> bool:
-    if asked:
-        return asked.get("stream") is True
-    return received.header("accept") == _EVENT_STREAM  # a body that cannot be read: Codex says it here as well
-
-
-def _pieces(content_type: str, body: bytes) -> list[bytes]:
-    if content_type == _EVENT_STREAM:
-        return [event + b"\n\n" for event in body.split(b"\n\n") if event]
-    half = (len(body) + 1) // 2
-    return [piece for piece in (body[:half], body[half:]) if piece]
-
-
-def _error(status: int) -> dict[str, Any]:
-    return {
-        "error": {
-            "message": f"lab says {status}",
-            "type": "server_error" if status >= 500 else "invalid_request_error",
-            "param": None,
-            "code": "invalid_api_key" if status == 401 else None,
-        }
-    }
-
-
-def _models() -> dict[str, Any]:
-    model = {"id": MODEL, "object": "model", "created": _CREATED, "owned_by": "keyfob"}
-    # `models` is for Codex, which reads only this key and needs it; empty, it keeps to the models it knows.
-    return {"object": "list", "data": [model], "models": []}
-
-
-def _words(text: str) -> list[str]:
-    """Return the text in the pieces that it is streamed in, blanks kept; each counts as a token."""
-    first, *rest = text.split(" ")
-    return [first, *(f" {word}" for word in rest)]
-
-
-# The Responses API
-
-
-def _part(text: str) -> dict[str, Any]:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-
-
-def _message(status: str, content: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"id": "msg_demo", "type": "message", "role": "assistant", "status": status, "content": [*content]}
-
-
-def _response(model: str, text: str) -> dict[str, Any]:
-    tokens = len(_words(text))
-    usage = {
-        "input_tokens": 1,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-        "output_tokens": tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": 1 + tokens,
-    }
-    return _response_head(model, "completed") | {"output": [_message("completed", [_part(text)])], "usage": usage}
-
-
-def _response_head(model: str, status: str) -> dict[str, Any]:
-    return {
-        "id": "resp_demo",
-        "object": "response",
-        "created_at": _CREATED,
-        "status": status,
-        "error": None,
-        "incomplete_details": None,
-        "instructions": None,
-        "metadata": {},
-        "model": model,
-        "output": [],
-        "parallel_tool_calls": True,
-        "previous_response_id": None,
-        "reasoning": {"effort": None, "summary": None},
-        "store": False,
-        "temperature": 1.0,
-        "text": {"format": {"type": "text"}},
-        "tool_choice": "auto",
-        "tools": [],
-        "top_p": 1.0,
-        "truncation": "disabled",
-        "usage": None,
-    }
-
-
-def _response_events(model: str, text: str) -> list[bytes]:
-    unfinished, finished = _response_head(model, "in_progress"), _response(model, text)
-    item: dict[str, Any] = {"output_index": 0}
-    part = item | {"item_id": "msg_demo", "content_index": 0}
-    events: list[dict[str, Any]] = [
-        {"type": "response.created", "response": unfinished},
-        {"type": "response.in_progress", "response": unfinished},
-        {"type": "response.output_item.added", **item, "item": _message("in_progress", [])},
-        {"type": "response.content_part.added", **part, "part": _part("")},
-        *({"type": "response.output_text.delta", **part, "delta": word, "logprobs": []} for word in _words(text)),
-        {"type": "response.output_text.done", **part, "text": text, "logprobs": []},
-        {"type": "response.content_part.done", **part, "part": _part(text)},
-        {"type": "response.output_item.done", **item, "item": _message("completed", [_part(text)])},
-        {"type": "response.completed", "response": finished},
-    ]
-    return [_event(event | {"sequence_number": n}) for n, event in enumerate(events)]
-
-
-def _event(data: Mapping[str, Any]) -> bytes:
-    return f"event: {data['type']}\ndata: {json.dumps(data)}\n\n".encode()
-
-
-# Chat completions
-
-
-def _chat_head(model: str, kind: str) -> dict[str, Any]:
-    return {"id": "chatcmpl-demo", "object": kind, "created": _CREATED, "model": model}
-
-
-def _chat_usage(text: str) -> dict[str, int]:
-    tokens = len(_words(text))
-    return {"prompt_tokens": 1, "completion_tokens": tokens, "total_tokens": 1 + tokens}
-
-
-def _chat(model: str, text: str) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-    return _chat_head(model, "chat.completion") | {"choices": [choice], "usage": _chat_usage(text)}
-
-
-def _chat_events(model: str, text: str, options: Mapping[str, Any] | None) -> list[bytes]:
-    first: dict[str, str] = {"role": "assistant", "content": ""}
-    deltas = [first, *({"content": word} for word in _words(text)), {}]
-    choices = [
-        {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None if delta else "stop"} for delta in deltas
-    ]
-    chunks: list[dict[str, Any]] = [{"choices": [choice]} for choice in choices]
-    if options and options.get("include_usage"):
-        chunks.append({"choices": [], "usage": _chat_usage(text)})
-    head = _chat_head(model, "chat.completion.chunk")
-    return [*(b"data: %b\n\n" % json.dumps(head | chunk).encode() for chunk in chunks), b"data: [DONE]\n\n"]
