@@ -71,6 +71,22 @@ class Outcome:
     """Whether the token command was run; None where the recording does not tell."""
 
 
+def differences(codex: Outcome, keyfob: Outcome) -> dict[str, object]:
+    """What keyfob did, by field, where Codex did something else; requests are compared as far as both made them."""
+    found: dict[str, object] = {}
+    if [ours.url for ours in keyfob.requests] != [theirs.url for theirs in codex.requests]:
+        found["requests"] = [ours.url for ours in keyfob.requests]
+    pairs = list(zip(keyfob.requests, codex.requests, strict=False))
+    for field in ("query", "authorization", "headers"):
+        if any(getattr(ours, field) != getattr(theirs, field) for ours, theirs in pairs):
+            found[field] = [getattr(ours, field) for ours, _ in pairs]
+    if keyfob.ending != codex.ending:
+        found["ending"] = keyfob.ending
+    if codex.command_ran not in (None, keyfob.command_ran):
+        found["command_ran"] = keyfob.command_ran
+    return found
+
+
 class Vector:
     """One recorded run."""
 
@@ -98,26 +114,23 @@ class Vector:
     def codex(self) -> Outcome:
         """What Codex did, in placeholders."""
         run = json.loads(self._text)
-        posts = [sent for sent in run["requests"] if _asks_the_model(sent["method"], sent["path"])]
+        posts = _posts(run)
         requests = [Request.of(sent["host"] + sent["path"], sent["query"], sent["headers"]) for sent in posts]
         runs = run.get("extra", {}).get("command_runs")
         return Outcome(requests, _ending(run["steps"][0], posts), None if runs is None else int(runs) > 0)
 
 
 class Given:
-    """What a run was given, its placeholders filled in."""
+    """What a run was given, its placeholders filled in; times are in seconds since the epoch."""
 
     def __init__(self, run: Mapping[str, Any]) -> None:
         self.environ: Mapping[str, str] = run["env"]
         self.overrides = [value for flag, value in pairwise(run["steps"][0]["argv"]) if flag == "-c"]
-        self.models_asked_at = [self._time(run, sent) for sent in run["requests"] if sent["key"] == "models"]
-        self.posted_at = max([self._time(run, sent) for sent in run["requests"]], default=run["given"]["now"])
+        self.now: float = run["given"]["now"]
+        self.models_asked_at = [self.now + sent["at_s"] for sent in run["requests"] if sent["key"] == "models"]
+        self.posted_at = next((self.now + sent["at_s"] for sent in _posts(run)), self.now)
         self._texts = {f"{STATE}/config.toml": run["config"], f"{STATE}/auth.json": run["auth_before"]}
         self._files = run["given"].get("files", {})
-
-    @staticmethod
-    def _time(run: Mapping[str, Any], sent: Mapping[str, Any]) -> float:
-        return run["given"]["now"] + sent["at_s"]
 
     def write(self, home: Path) -> None:
         """Write configuration, login and further files."""
@@ -129,8 +142,9 @@ class Given:
             (home / name).chmod(int(file["mode"], 8))
 
 
-def _asks_the_model(method: str, path: str) -> bool:
-    return method == "POST" and not path.startswith(CLIENT_POSTS)
+def _posts(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The requests to the model."""
+    return [sent for sent in run["requests"] if sent["method"] == "POST" and not sent["path"].startswith(CLIENT_POSTS)]
 
 
 def _ending(step: Mapping[str, Any], posts: Sequence[Mapping[str, Any]]) -> str:
