@@ -1,1 +1,1 @@
-
+"""One small module for each library that keyfob can sign for."""

@@ -1,0 +1,53 @@
+"""A configuration to measure with: a CODEX_HOME of many providers, and an environment that leads to it alone."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+KEY = "sk-benchmark-0123456789abcdef"
+BASE_URL = "https://llm.example.com/v1"
+
+_ENTRY = """
+[model_providers.p{number}]
+name = "Provider {number}"
+base_url = "https://p{number}.llm.example.com/v1"
+env_key = "P{number}_KEY"
+env_key_instructions = "Ask the team of provider {number}"
+http_headers = {{ "X-Team" = "search" }}
+request_max_retries = 3
+stream_idle_timeout_ms = 60000
+"""
+
+
+class Home(NamedTuple):
+    """A folder for everything that keyfob reads and writes, and the environment that names it."""
+
+    folder: str
+
+    @property
+    def codex_home(self) -> str:
+        """The folder of config.toml."""
+        return os.path.join(self.folder, "codex")
+
+    @property
+    def cache(self) -> str:
+        """XDG_CACHE_HOME: where the snapshot is kept."""
+        return os.path.join(self.folder, "cache")
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """All that a child gets: nothing of the caller's, so that none of it can change what is measured."""
+        places = {"HOME": self.folder, "CODEX_HOME": self.codex_home, "XDG_CACHE_HOME": self.cache}
+        return {**places, "LAB_KEY": KEY, "LANG": "C.UTF-8", "PATH": os.defpath}
+
+
+def make_home(folder: str, providers: int, last: str) -> Home:
+    """A home in that folder with so many providers; `last` is how the last of them, `lab`, authenticates, in TOML."""
+    home = Home(folder)
+    os.makedirs(home.codex_home)
+    entries = [_ENTRY.format(number=number) for number in range(providers - 1)]
+    lab = f'\n[model_providers.lab]\nbase_url = "{BASE_URL}"\n{last}\n'
+    with open(os.path.join(home.codex_home, "config.toml"), "w", encoding="utf-8") as file:
+        file.write("".join([*entries, lab]))
+    return home

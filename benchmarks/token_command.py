@@ -1,0 +1,105 @@
+"""`keyfob token lab` for an env_key provider as a whole process, beside a bare interpreter of the same environment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from typing import TYPE_CHECKING
+
+import measuring
+from homes import KEY, Home, make_home
+from measuring import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+WORK = "print a token, whole process"
+PROVIDERS = 20
+_SNAPSHOT_PATIENCE_S = 30.0
+_KEYFOB = [os.path.join(sysconfig.get_path("scripts"), "keyfob"), "token", "lab"]
+_NAIVE = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "naive_cli.py"), "token", "lab"]
+
+
+def measure(rounds: int) -> Iterator[Row]:
+    """The rows of the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        warm = make_home(os.path.join(folder, "warm"), PROVIDERS, 'env_key = "LAB_KEY"')
+        cold = make_home(os.path.join(folder, "cold"), PROVIDERS, 'env_key = "LAB_KEY"')
+        write_snapshot(warm, _KEYFOB)
+        variants = _variants(warm, cold)
+        taken = measuring.interleaved(variants, rounds)
+    bare = taken["python -I -c pass"]
+    for name, figures in taken.items():
+        times = measuring.ratio(figures, bare)
+        goal = measuring.goal(times, 1.3, " x") if name == "keyfob token, warm" else ""
+        yield Row(WORK, name, figures, "ms", "" if figures is bare else f"{times:.2f} x bare", goal)
+
+
+def _variants(warm: Home, cold: Home) -> dict[str, Callable[[], float]]:
+    bare = [sys.executable, "-I", "-c", "pass"]
+    variants = {
+        "python -I -c pass": process(bare, warm, ""),
+        "keyfob token, warm": process(_KEYFOB, warm, f"{KEY}\n"),
+        "keyfob token, cold: no snapshot": process(_KEYFOB, cold, f"{KEY}\n", before=lambda: forget(cold)),
+    }
+    if measuring.version("click", "pluggy"):
+        variants["click, tomllib, pydantic, pluggy (naive_cli.py)"] = process(_NAIVE, warm, f"{KEY}\n")
+    if version := measuring.version("openai"):
+        variants[f"import openai {version}, nothing else"] = process([*bare[:3], "import openai"], warm, "")
+    return variants
+
+
+def process(
+    command: list[str], home: Home, output: str, before: Callable[[], object] = lambda: None
+) -> Callable[[], float]:
+    """Runs a command, timed, its output thrown away; it has been seen to be right before.
+
+    `before` runs ahead of each, untimed.
+    """
+    before()
+    measuring.expect(" ".join(command), _output(command, home), output)
+
+    def run() -> float:
+        before()
+        return timed(command, home.environ)
+
+    return run
+
+
+def timed(command: list[str], environ: dict[str, str]) -> float:
+    """Milliseconds from before the process is made until it has ended; `subprocess` would add a few of its own."""
+    to_nowhere = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+    start = time.perf_counter()
+    process = os.posix_spawn(command[0], command, environ, file_actions=to_nowhere)
+    _, status = os.waitpid(process, 0)
+    took = (time.perf_counter() - start) * 1000
+    measuring.expect(f"exit code of {command}", os.waitstatus_to_exitcode(status), 0)
+    return took
+
+
+def _output(command: list[str], home: Home) -> str:
+    return subprocess.run(command, env=home.environ, check=True, capture_output=True, text=True).stdout
+
+
+def write_snapshot(home: Home, command: list[str]) -> None:
+    """Run a command that leaves a snapshot until it has: it does not while the configuration is younger than 2 s."""
+    deadline = time.monotonic() + _SNAPSHOT_PATIENCE_S
+    while not os.path.isdir(home.cache):
+        if time.monotonic() > deadline:
+            raise measuring.UnexpectedError(f"no snapshot was written in {_SNAPSHOT_PATIENCE_S} s")
+        time.sleep(0.5)
+        _output(command, home)
+
+
+def forget(home: Home) -> None:
+    """Remove the snapshot."""
+    shutil.rmtree(home.cache, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    measuring.main(measure, rounds=40)

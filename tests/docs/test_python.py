@@ -1,0 +1,39 @@
+"""Every Python block of the documentation runs as it stands."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .pages import Block, blocks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from keyfob.testing import ModelServer
+
+PROXY = "https://llm.example.com"
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("python") if not block.title], ids=str)
+def test_an_example_runs(block: Block, home: Path, server: ModelServer) -> None:
+    """A block is complete: it needs no other block, and runs with the server in place of the example's host."""
+    if "integrations.openai" in block.text:
+        pytest.importorskip("openai", reason="OpenAI's SDK is not installed (the extra `openai`)")
+    text = block.text.replace(PROXY, server.origin)
+    exec(compile(text, str(block), "exec"), {"__name__": "example"})  # our own page
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("python", "write-a-plugin.md") if block.title], ids=str)
+def test_a_plugins_file_passes_its_tests(block: Block, site_folder: Path) -> None:
+    """The files of the plugin page can be imported; those that are tests pass."""
+    for other in blocks("python", "write-a-plugin.md"):
+        (site_folder / str(other.title)).write_text(other.text, "utf-8")
+    importlib.invalidate_caches()
+    module = importlib.import_module(str(block.title).removesuffix(".py"))
+    tests = [value for name, value in vars(module).items() if name.startswith("test_")]
+    assert bool(tests) == module.__name__.startswith("test_")
+    for test in tests:
+        test()
