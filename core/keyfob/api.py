@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 from keyfob.host import Host, Provider
@@ -11,10 +10,12 @@ if TYPE_CHECKING:
     from keyfob.clients.signing import Signing
 
 
-@functools.cache
+_own: dict[str, Host] = {}
+
+
 def default_host() -> Host:
-    """The host of this process, made of its environment when first needed."""
-    return Host()
+    """The host of this process, made of its environment when first needed; one for all threads."""
+    return _own.get("host") or _own.setdefault("host", Host())
 
 
 def provider(provider: str | None = None, /, *, host: Host | None = None) -> Provider:

@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,24 +14,27 @@ from keyfob.clients.additions import Additions
 from keyfob.clients.origin import BaseUrl
 from keyfob.clients.signing import Signing, shown
 from keyfob.config import snapshot
-from keyfob.config.builtin import IDS
+from keyfob.config.builtin import FIXED, IDS
 from keyfob.config.entries import Configuration, Entry
 from keyfob.config.environment import layered
 from keyfob.config.layers import read_layers
 from keyfob.config.places import Places, site_folders
 from keyfob.credentials.asking import asked
+from keyfob.credentials.source import CredentialSource
 from keyfob.errors import ConfigError, CredentialError, KeyfobError, PluginError
 from keyfob.plugin.contract import Context, ProviderInfo, State, SuppliesBaseUrl, SupportsState
+from keyfob.routing.builtin import MODULES
 from keyfob.routing.explain import Explanation, PluginPlace, Verdict
 from keyfob.routing.installed import declarations, metadata_files
+from keyfob.routing.isolation import isolated, isolated_source
 from keyfob.routing.plugins import Loaded, Plugins
 from keyfob.routing.route import Route, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from keyfob.credentials.credential import Credential, SecretHeaders
-    from keyfob.credentials.source import CredentialSource
     from keyfob.errors import Fault
 
 
@@ -78,8 +81,7 @@ class Host:
         """The environment, with `.env` of CODEX_HOME layered over it."""
         self._watched.add([self.places.dotenv])
         environ, faults = layered(self.places.dotenv, self._environ)
-        for fault in faults:
-            self._warn(fault)
+        self.report(faults)
         return environ
 
     @cached_property
@@ -119,9 +121,8 @@ class Host:
     def provider(self, provider: str | None = None) -> Provider:
         """One provider, the default one if none is named. Nothing is read until it is needed."""
         name = self.default_id if provider is None else provider
-        if name not in self._providers:
-            self._providers[name] = Provider(self, name)
-        return self._providers[name]
+        # Not `if name not in …`: two threads must get the same one.
+        return self._providers.get(name) or self._providers.setdefault(name, Provider(self, name))
 
     @cached_property
     def snapshot(self) -> snapshot.Snapshot | None:
@@ -145,13 +146,16 @@ class Host:
         except ConfigError:
             return False
 
-    def warn_once(self, entry: Entry) -> None:
-        """Report the keys of an entry that have no effect."""
-        for fault in entry.warnings:
+    def report(self, ignored: Sequence[Fault]) -> None:
+        """Tell of keys that have no effect."""
+        for fault in ignored:
             self._warn(fault)
 
     def __repr__(self) -> str:
         return f"<Host {self.places.codex_home}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("hosts are not pickled: they hold secrets")
 
 
 class Provider:
@@ -167,15 +171,16 @@ class Provider:
     def __repr__(self) -> str:
         return f"<Provider {self.id}>"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("providers are not pickled: they hold secrets")
+
     @cached_property
     def entry(self) -> Entry:
         """The entry as configured."""
-        host = self._host
-        shipped = None
-        if host.configuration.built_in(self.id) is None:
-            shipped = _without_mixing(host.plugins.shipped(self.id), host.configuration.own_keys(self.id))
-        entry = host.configuration.entry(self.id, shipped)
-        host.warn_once(entry)
+        configuration = self._host.configuration
+        alone = self.id in IDS or configuration.decides(self.id)
+        entry = configuration.entry(self.id, None if alone else self._host.plugins.shipped(self.id))
+        self._host.report(entry.warnings)
         return entry
 
     @cached_property
@@ -191,11 +196,18 @@ class Provider:
     @cached_property
     def options(self) -> BaseModel:
         """The plugin's options: its table, or for a built-in plugin the keys of the entry that it reads."""
-        model = self.loaded.plugin.options
-        entry, key = self.entry, self.route.key
-        if key is not None and key in entry.tables:
-            return _validated(entry, model, entry.tables[key], (key,))
-        return _validated(entry, model, _fields(entry, model), ())
+        entry, key, model = self.entry, self.route.key, self.loaded.plugin.options
+        table = (key,) if key is not None and key in entry.tables else ()
+        data = entry.tables[table[0]] if table else _fields(entry, model)
+        with self._isolated("its options"):
+            try:
+                options: BaseModel = model.model_validate(data)
+            except ValidationError as error:
+                faults = entry.faults_of(error, model, data, table)
+                raise ConfigError.of(faults) from None
+        if table and model.model_config.get("extra", "ignore") == "ignore":
+            self._host.report(entry.unknown(model, table, data))
+        return options
 
     @cached_property
     def info(self) -> ProviderInfo:
@@ -207,16 +219,20 @@ class Provider:
     def base_url(self) -> BaseUrl:
         """Where requests go: the entry's base URL, else the one its plugin knows."""
         text = self.entry.fields.base_url
-        plugin = self.loaded.plugin
-        if text is None and isinstance(plugin, SuppliesBaseUrl):
-            text = plugin.base_url(self.info, self.options, self._host.context)
         if text is None:
-            fault = self.entry.fault(None, "there is no base_url", 'write base_url = "https://…"')
-            raise ConfigError.of([fault])
+            text = self._plugins_base_url()
         try:
             return self._checked(BaseUrl.parse(text))
         except ValueError as error:
             raise ConfigError.of([self.entry.fault("base_url", str(error))]) from None
+
+    def _plugins_base_url(self) -> str:
+        plugin = self.loaded.plugin
+        if isinstance(plugin, SuppliesBaseUrl):
+            with self._isolated("base_url"):
+                return str(plugin.base_url(self.info, self.options, self._host.context))
+        fault = self.entry.fault(None, "there is no base_url", 'write base_url = "https://…"')
+        raise ConfigError.of([fault])
 
     def _checked(self, base_url: BaseUrl) -> BaseUrl:
         """Plain http would show the credential to the network: it goes to loopback only, unless the entry allows it."""
@@ -224,25 +240,38 @@ class Provider:
         if origin.scheme == "https" or self.entry.fields.allow_http or origin.loopback:
             return base_url
         fault = self.entry.fault("base_url", f"plain http to {origin.host} would send credentials in the clear")
-        table = f"[model_providers.{fault.provider}]"
-        hint = f"use https, or write under {table} in {self._host.places.codex_home}/keyfob.toml: allow_http = true"
+        hint = f"use https, or write {self._permission(fault.provider)}: allow_http = true"
         raise ConfigError(str(fault), hint=hint, faults=[fault])
 
-    @cached_property
+    def _permission(self, provider: str | None) -> str:
+        """Where the line that allows plain http belongs; a built-in entry cannot take it."""
+        if self.id in FIXED:
+            return "an entry of your own, with this base_url and"
+        return f"under [model_providers.{provider}] in {self._host.places.codex_home}/keyfob.toml"
+
+    @property
     def source(self) -> CredentialSource:
-        """What yields its credentials."""
+        """What yields its credentials; one for all threads, or each would run the command."""
+        opened: CredentialSource | None = self.__dict__.get("_source")
+        if opened is None:
+            opened = self.__dict__.setdefault("_source", self._opened())
+        return opened
+
+    def _opened(self) -> CredentialSource:
         if self.id in asked(self._host.environ):
             raise CredentialError(
                 f"provider {self.id} is being asked for its credential by a command that is run to answer just that",
                 hint=f"keyfob explain {self.id}",
             )
-        try:
-            return self.loaded.plugin.open(self.info, self.options, self._host.context)
-        except KeyfobError:
-            raise
-        except Exception as error:
-            owner = f"{self.loaded.distribution} {self.loaded.version}"
-            raise PluginError(f"{owner}: plugin `{self.route.plugin}` broke in open: {type(error).__name__}") from error
+        loaded = self.loaded
+        with self._isolated("open"):
+            source: object = loaded.plugin.open(self.info, self.options, self._host.context)
+        if not isinstance(source, CredentialSource):
+            raise PluginError(f"{loaded.owner}: open() of plugin `{self.route.plugin}` returned no CredentialSource")
+        return source if self.route.plugin in MODULES else isolated_source(source, loaded.owner)
+
+    def _isolated(self, what: str) -> AbstractContextManager[None]:
+        return isolated(self.loaded.owner, f"plugin `{self.route.plugin}` broke in {what}")
 
     @cached_property
     def signing(self) -> Signing:
@@ -318,7 +347,8 @@ class Provider:
         """Whether a credential could be had, told without running, asking or unlocking anything."""
         plugin = self.loaded.plugin
         if isinstance(plugin, SupportsState):
-            return plugin.state(self.info, self.options, self._host.context)
+            with self._isolated("state"):
+                return plugin.state(self.info, self.options, self._host.context)
         credential = self.source.peek()
         comes_from = f"plugin {self.route.plugin}"
         if credential is None:
@@ -344,30 +374,18 @@ def _verdict(base_url: BaseUrl, url: str) -> Verdict:
     return Verdict(shown(url), sent=False, reason=f"it is not at or below {base_url}")
 
 
-def _without_mixing(shipped: Mapping[str, Any] | None, own: frozenset[str]) -> Mapping[str, Any] | None:
-    """A shipped entry without what the user's half must not be joined with.
-
-    A user's key must not go to a base URL that came with a plugin, nor a plugin's key to a user's base URL.
-    """
-    if shipped is None or not own:
-        return shipped
-    tables = {key for key, value in shipped.items() if isinstance(value, dict)} - {"http_headers", "query_params"}
-    auth = {"requires_openai_auth", "env_key", "experimental_bearer_token", "env_http_headers", "http_headers"} | tables
-    dropped = (auth if "base_url" in own else set()) | ({"base_url"} if own & auth else set())
-    return {key: value for key, value in shipped.items() if key not in dropped}
-
-
 def _fields(entry: Entry, model: type[BaseModel]) -> dict[str, Any]:
     """The fields of the entry that a built-in plugin reads; a relative `auth.cwd` counts from the file that sets it."""
     fields = entry.fields.model_dump(include=set(model.model_fields))
     command = fields.get("auth")
     if command and command["cwd"] is not None:
-        command["cwd"] = os.path.join(entry.folder_of("auth.cwd") or os.getcwd(), command["cwd"])
+        command["cwd"] = os.path.join(entry.folder_of("auth", "cwd") or _current_folder(), command["cwd"])
     return fields
 
 
-def _validated(entry: Entry, model: type[BaseModel], data: object, table: tuple[str, ...]) -> BaseModel:
+def _current_folder() -> str:
+    """The current folder; "" where it was deleted, and then nothing is found there."""
     try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError.of(entry.faults_of(error, model, data, table)) from None
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,36 +11,36 @@ if TYPE_CHECKING:
 FIXED = frozenset({"openai", "ollama", "lmstudio"})
 IDS = (*sorted(FIXED), "amazon-bedrock", "amazon-bedrock-runtime")
 
+_OPENAI = {
+    "name": "OpenAI",
+    "requires_openai_auth": True,
+    "env_http_headers": {"OpenAI-Organization": "OPENAI_ORGANIZATION", "OpenAI-Project": "OPENAI_PROJECT"},
+}
+_LOCAL_PORTS = {"ollama": 11434, "lmstudio": 1234}
 
-def built_in(provider: str, environ: Mapping[str, str], openai_base_url: str | None) -> dict[str, Any] | None:
+
+class Base(NamedTuple):
+    """What the files' settings of an entry are laid over, and the place that a fault in it is reported at."""
+
+    data: Mapping[str, Any]
+    path: str | None = None
+    line: int | None = None
+
+
+def built_in(provider: str, environ: Mapping[str, str]) -> Base | None:
     """The entry of a built-in provider, or None if there is no such id."""
-    match provider:
-        case "openai":
-            return _openai(openai_base_url)
-        case "ollama":
-            return {"name": "gpt-oss", "base_url": _local_url(environ, 11434)}
-        case "lmstudio":
-            return {"name": "gpt-oss", "base_url": _local_url(environ, 1234)}
-        case "amazon-bedrock" | "amazon-bedrock-runtime":
-            return {"name": "Amazon Bedrock", "aws": {}}
-        case _:
-            return None
+    if provider == "openai":
+        return Base(_OPENAI)
+    if provider in _LOCAL_PORTS:
+        return _local(environ, _LOCAL_PORTS[provider])
+    return Base({"name": "Amazon Bedrock", "aws": {}}) if provider in IDS else None
 
 
-def _openai(base_url: str | None) -> dict[str, Any]:
-    entry = {
-        "name": "OpenAI",
-        "requires_openai_auth": True,
-        "env_http_headers": {"OpenAI-Organization": "OPENAI_ORGANIZATION", "OpenAI-Project": "OPENAI_PROJECT"},
-    }
-    return entry | ({"base_url": base_url} if base_url else {})
-
-
-def _local_url(environ: Mapping[str, str], port: int) -> str:
+def _local(environ: Mapping[str, str], port: int) -> Base:
     """Where the local model server listens; CODEX_OSS_BASE_URL, then CODEX_OSS_PORT, move both of them."""
-    base_url = environ.get("CODEX_OSS_BASE_URL", "").strip()
-    if base_url:
-        return base_url
+    entry = {"name": "gpt-oss", "base_url": environ.get("CODEX_OSS_BASE_URL", "").strip()}
+    if entry["base_url"]:
+        return Base(entry, path="environment variable CODEX_OSS_BASE_URL")
     given = environ.get("CODEX_OSS_PORT", "").strip()
-    valid = given.isascii() and given.isdecimal() and int(given) < 2**16
-    return f"http://localhost:{int(given) if valid else port}/v1"
+    valid = given.isascii() and given.isdecimal() and len(given) <= 5 and int(given) < 2**16
+    return Base({**entry, "base_url": f"http://localhost:{int(given) if valid else port}/v1"})

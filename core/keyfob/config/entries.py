@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from dataclasses import dataclass, field
-from functools import cached_property
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from keyfob.config import builtin
-from keyfob.config.faults import faults_of, toml_key
-from keyfob.config.layers import KeyPath, Layer, merge
+from keyfob.config.builtin import Base
+from keyfob.config.faults import dotted, meant, toml_key, wrongs
+from keyfob.config.layers import TOO_DEEP, KeyPath, Layer, merge
 from keyfob.config.models import CommandTable, KeyfobFile, KeyfobTable, ProviderEntry
 from keyfob.errors import ConfigError, Fault, UnknownProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 Model = TypeVar("Model", bound=BaseModel)
+
+# An entry with one of these, or with any table, says itself where requests go or what they carry.
+_DECISIVE = frozenset({
+    "base_url", "requires_openai_auth", "env_key", "experimental_bearer_token", "auth",
+    "http_headers", "env_http_headers", "query_params",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +47,18 @@ class Setting:
 
 @dataclass(frozen=True)
 class Entry:
-    """One provider as configured: its fields, the tables that a plugin has to claim, and where each key stands."""
+    """One provider as configured: its fields, the tables that a plugin has to claim, and where each key stands.
+
+    scalars: keys that keyfob does not know and that are no tables. base: what the files' settings were laid over.
+    """
 
     id: str
     fields: ProviderEntry
     tables: Mapping[str, Any] = field(repr=False)
-    warnings: tuple[Fault, ...]
+    scalars: tuple[str, ...]
     layers: Sequence[Layer] = field(repr=False)
+    base: Base | None = field(repr=False)
+    warnings: tuple[Fault, ...] = ()
 
     @property
     def keys(self) -> KeyPath:
@@ -72,22 +84,27 @@ class Entry:
         """The winning setting of a key; None where no layer sets it."""
         return next((setting for setting in self.settings if setting.key == key), None)
 
-    def fault(self, key: str | None, message: str, instead: str | None = None) -> Fault:
-        """A fault of this entry, placed at that key or at its table."""
-        keys = self.keys if key is None else (*self.keys, *key.split("."))
-        layer = find_layer(self.layers, keys) or find_layer(self.layers, self.keys)
-        path, line = (layer.path or "-c", layer.line(keys)) if layer else (None, None)
-        return Fault(message, instead, path=path, line=line, provider=toml_key(self.id), key=key)
+    def fault(self, key: str | KeyPath | None, message: str, instead: str | None = None) -> Fault:
+        """A fault of this entry, placed at that key (or path of keys), or at its table."""
+        inner = () if key is None else (key,) if isinstance(key, str) else key
+        return fault_at(self.layers, (*self.keys, *inner), message, instead, self.base)
 
     def faults_of(self, error: ValidationError, model: type[BaseModel], data: object, table: KeyPath) -> list[Fault]:
-        """What pydantic found in a plugin's table of this entry."""
-        return faults_of(
-            error, model, data, (*self.keys, *table), lambda keys: find_layer(self.layers, keys), toml_key(self.id)
+        """What pydantic found in the part of this entry at `table` that a plugin reads."""
+        return [self.fault((*table, *wrong.keys), wrong.message, wrong.instead) for wrong in wrongs(error, model, data)]
+
+    def unknown(self, model: type[BaseModel], table: KeyPath, given: Iterable[str]) -> tuple[Fault, ...]:
+        """A warning for each given key of the table at `table` that its model does not know."""
+        known = [*model.model_fields, *(item.alias for item in model.model_fields.values() if item.alias)]
+        return tuple(
+            self.fault((*table, key), "is not known and is ignored", meant(key, known))
+            for key in given
+            if key not in known
         )
 
-    def folder_of(self, key: str) -> str | None:
-        """The folder of the file that sets `key` (dotted); None where `-c` or nothing does."""
-        layer = find_layer(self.layers, (*self.keys, *key.split(".")))
+    def folder_of(self, *keys: str) -> str | None:
+        """The folder of the file that sets the key at that path; None where `-c` or nothing does."""
+        layer = find_layer(self.layers, (*self.keys, *keys))
         return os.path.dirname(layer.path) if layer and layer.path else None
 
 
@@ -96,10 +113,34 @@ def find_layer(layers: Sequence[Layer], keys: KeyPath) -> Layer | None:
     return next((layer for layer in reversed(layers) if layer.holds(keys)), None)
 
 
+def place(layers: Sequence[Layer], keys: KeyPath, base: Base | None = None) -> tuple[str | None, int | None]:
+    """File (or `-c`) and line of a key; where no layer sets it, of `base`; else of the nearest table around it."""
+    layer = find_layer(layers, keys)
+    if layer is None and base is not None and base.path is not None:
+        return base.path, base.line
+    around = (find_layer(layers, keys[:end]) for end in range(len(keys) - 1, 1, -1))
+    layer = layer or next(filter(None, around), None)
+    return (layer.place, layer.line(keys)) if layer else (None, None)
+
+
+def fault_at(
+    layers: Sequence[Layer], keys: KeyPath, message: str, instead: str | None = None, base: Base | None = None
+) -> Fault:
+    """A fault at the place of that key."""
+    path, line = place(layers, keys, base)
+    inside = keys[0] == "model_providers" and len(keys) > 1
+    provider, key = (toml_key(keys[1]), keys[2:]) if inside else (None, keys)
+    return Fault(message, instead, path=path, line=line, provider=provider, key=dotted(key))
+
+
 def _table(data: object, keys: KeyPath) -> dict[str, Any]:
     for key in keys:
         data = data.get(key, {}) if isinstance(data, dict) else {}
     return data if isinstance(data, dict) else {}
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
 
 
 class Configuration:
@@ -108,126 +149,144 @@ class Configuration:
     def __init__(self, layers: Sequence[Layer], environ: Mapping[str, str]) -> None:
         self.layers = layers
         self._environ = environ
-        self._data = merge(layer.data for layer in layers)
+        try:
+            self._data = merge(layer.data for layer in layers)
+        except RecursionError:
+            raise ConfigError.of([Fault(TOO_DEEP)]) from None
 
-    @cached_property
+    @property
     def user_ids(self) -> tuple[str, ...]:
-        """The ids that the files define, in their order."""
-        providers = self._data.get("model_providers", {})
-        return tuple(providers) if isinstance(providers, dict) else ()
-
-    def own_keys(self, provider: str) -> frozenset[str]:
-        """The keys that the files set in one entry."""
-        own = self._own(provider)
-        return frozenset(own) if isinstance(own, dict) else frozenset()
+        """The ids that the files define, in their order. Raises ConfigError if `model_providers` is no table."""
+        return tuple(self._providers)
 
     @property
     def default_id(self) -> str:
-        """`model_provider`, or `openai`. Raises ConfigError if it is no string."""
-        return str(self._top("model_provider", "openai"))
+        """`model_provider`, or `openai`. Raises ConfigError if it is no string, or if a file chooses a profile."""
+        if "profile" in self._data:  # Codex refuses to start: what the profile was to change would be passed over
+            instead = "remove it, and give --profile NAME, which reads NAME.config.toml"
+            raise ConfigError.of([fault_at(self.layers, ("profile",), "is not read any more", instead)])
+        return self._top("model_provider").model_provider
 
     @property
     def allowed_plugins(self) -> tuple[frozenset[str], ...]:
         """Each allow-list of distributions in force: the managed layer's, then the merged one of the others."""
-        managed = merge(layer.data for layer in self.layers if layer.name == "managed").get("keyfob", {})
-        others = merge(layer.data for layer in self.layers if layer.name != "managed").get("keyfob", {})
-        tables = [self._validated(KeyfobTable, table, ("keyfob",)) for table in (managed, others)]
+        managed = merge(layer.data for layer in self.layers if layer.name == "managed")
+        others = merge(layer.data for layer in self.layers if layer.name != "managed")
+        with self._all_at_once():
+            tables = [self._validated(KeyfobTable, data.get("keyfob", {}), ("keyfob",)) for data in (managed, others)]
         return tuple(frozenset(table.allow_plugins) for table in tables if table.allow_plugins is not None)
 
-    def built_in(self, provider: str) -> dict[str, Any] | None:
+    def built_in(self, provider: str) -> Base | None:
         """The entry of a built-in provider, or None if there is none of this id."""
-        url = self._top("openai_base_url", None) if provider == "openai" else None
-        return builtin.built_in(provider, self._environ, url)
+        base = builtin.built_in(provider, self._environ)
+        if base is None or provider != "openai":
+            return base
+        url = self._top("openai_base_url").openai_base_url
+        return Base({**base.data, "base_url": url}, *place(self.layers, ("openai_base_url",))) if url else base
 
-    def entry(self, provider: str, shipped: Mapping[str, Any] | None = None) -> Entry:
+    def decides(self, provider: str) -> bool:
+        """Whether the files say where its requests go, or what they carry.
+
+        Then nothing that a plugin ships under this id counts: its base URL must not get a user's key, nor the user's
+        base URL its key.
+        """
+        own = self._own(provider)
+        if not isinstance(own, dict):
+            return own is not None
+        return any(key in _DECISIVE or _is_table(value) for key, value in own.items())
+
+    def entry(self, provider: str, shipped: Base | None = None) -> Entry:
         """One entry: what the layers say over what is built in or `shipped` by a plugin.
 
         Raises UnknownProviderError, or ConfigError with every fault of the files, this entry's first.
         """
-        own = self._own(provider)
-        base = self.built_in(provider)
-        if own is None and base is None and shipped is None:
+        base = self.built_in(provider) or shipped
+        if base is None and self._own(provider) is None:
             raise self._unknown(provider)
-        data = merge([dict(base or shipped or {}), own or {}])
-        faults = self._faults(provider, data)
-        if faults:
-            others = [fault for other in self.user_ids if other != provider for fault in self._faults(other)]
-            raise ConfigError.of(faults + others)
-        return self._build(provider, data)
-
-    def _own(self, provider: str) -> dict[str, Any] | None:
-        providers = self._top("model_providers", {})
-        return providers.get(provider) if isinstance(providers, dict) else None
-
-    def _build(self, provider: str, data: dict[str, Any]) -> Entry:
-        fields = ProviderEntry.model_validate(data)
+        with self._all_at_once():
+            fields = self._fields(provider, base)
         extra = fields.model_extra or {}
         tables = {key: value for key, value in extra.items() if _is_table(value)}
-        unknown = [self._unknown_key(provider, (key,), ProviderEntry) for key in extra if key not in tables]
-        inner = (fields.auth.model_extra or {}) if fields.auth else {}
-        unknown += [self._unknown_key(provider, ("auth", key), CommandTable) for key in inner]
-        return Entry(provider, fields, tables, tuple(unknown), self.layers)
+        scalars = tuple(key for key in extra if key not in tables)
+        entry = Entry(provider, fields, tables, scalars, self.layers, base)
+        return replace(entry, warnings=tuple(_ignored(entry)))
 
-    def _faults(self, provider: str, data: dict[str, Any] | None = None) -> list[Fault]:
-        table = ("model_providers", provider)
-        if data is None:
-            data = merge([self.built_in(provider) or {}, self._own(provider) or {}])
-        if provider in builtin.FIXED and self._own(provider) is not None:
-            message = "built-in providers cannot be redefined"
-            return [self._fault_at(table, message, f"rename it, for example to {provider}-custom", provider)]
-        if not isinstance(self._own(provider), dict | None):
-            return [
-                self._fault_at(table, "expected a table", f"write [model_providers.{toml_key(provider)}]", provider)
-            ]
-        try:
-            ProviderEntry.model_validate(data)
-        except ValidationError as error:
-            return faults_of(error, ProviderEntry, data, table, self._find, toml_key(provider))
-        return []
+    def faults(self) -> list[Fault]:
+        """Every fault of the files: of the top-level keys, then of each provider."""
+        top = {key: self._data[key] for key in KeyfobFile.model_fields if key in self._data}
+        providers = top.pop("model_providers", {})
+        found = _faults_in(lambda: self._validated(KeyfobFile, top, ()))
+        if not isinstance(providers, dict):
+            return found + _faults_in(lambda: self._providers)
+        return found + [fault for name in providers for fault in _faults_in(partial(self._fields, name))]
 
-    def _fault_at(self, keys: KeyPath, message: str, instead: str, provider: str) -> Fault:
-        layer = self._find(keys)
-        path, line = (layer.path or "-c", layer.line(keys)) if layer else (None, None)
-        return Fault(message, instead, path=path, line=line, provider=toml_key(provider))
+    @property
+    def _providers(self) -> dict[str, Any]:
+        providers = self._data.get("model_providers", {})
+        if not isinstance(providers, dict):
+            keys = ("model_providers",)
+            raise ConfigError.of([fault_at(self.layers, keys, "expected a table", "write [model_providers.<id>]")])
+        return providers
 
-    def _unknown_key(self, provider: str, keys: KeyPath, model: type[BaseModel]) -> Fault:
-        near = difflib.get_close_matches(keys[-1], model.model_fields, n=1)
-        path = ("model_providers", provider, *keys)
-        layer = self._find(path)
-        return Fault(
-            "is not known and is ignored",
-            f"did you mean `{near[0]}`?" if near else None,
-            path=layer.path or "-c" if layer else None,
-            line=layer.line(path) if layer else None,
-            provider=toml_key(provider),
-            key=".".join(keys),
-        )
+    def _own(self, provider: str) -> Any:  # a table, if the file is right
+        return self._providers.get(provider)
 
-    def _unknown(self, provider: str) -> UnknownProviderError:
-        known = [*self.user_ids, *builtin.IDS]
-        near = difflib.get_close_matches(provider, known, n=1)
-        files = " or ".join(layer.path for layer in self.layers if layer.path) or "no configuration file was found"
-        hint = f"did you mean `{near[0]}`?" if near else "keyfob providers"
-        return UnknownProviderError(f"there is no provider {provider!r} in {files}", hint=hint)
+    def _fields(self, provider: str, base: Base | None = None) -> ProviderEntry:
+        """The fields of one entry. Raises ConfigError with its faults alone."""
+        table, own = ("model_providers", provider), self._own(provider)
+        if own is not None and provider in builtin.FIXED:
+            instead = f"rename it, for example to {provider}-custom"
+            raise ConfigError.of([fault_at(self.layers, table, "built-in providers cannot be redefined", instead)])
+        if not isinstance(own, dict | None):
+            instead = f"write [model_providers.{toml_key(provider)}]"
+            raise ConfigError.of([fault_at(self.layers, table, "expected a table", instead)])
+        return self._validated(ProviderEntry, merge([base.data if base else {}, own or {}]), table, base)
 
-    def _top(self, key: str, default: Any) -> Any:  # the type is that of the field
-        if key not in self._data:
-            return default
-        if key == "model_providers":  # checked entry by entry
-            if not isinstance(self._data[key], dict):
-                raise ConfigError.of([self._fault_at((key,), "expected a table", "write [model_providers.<id>]", "")])
-            return self._data[key]
-        return getattr(self._validated(KeyfobFile, {key: self._data[key]}, ()), key)
+    def _top(self, key: str) -> KeyfobFile:
+        """The top-level keys, of which that one is checked."""
+        with self._all_at_once():
+            return self._validated(KeyfobFile, {key: self._data[key]} if key in self._data else {}, ())
 
-    def _validated(self, model: type[Model], data: object, table: KeyPath) -> Model:
+    def _validated(self, model: type[Model], data: object, table: KeyPath, base: Base | None = None) -> Model:
         try:
             return model.model_validate(data)
         except ValidationError as error:
-            raise ConfigError.of(faults_of(error, model, data, table, self._find)) from None
+            found = wrongs(error, model, data)
+        raise ConfigError.of(
+            [fault_at(self.layers, (*table, *wrong.keys), wrong.message, wrong.instead, base) for wrong in found]
+        )
 
-    def _find(self, keys: KeyPath) -> Layer | None:
-        return find_layer(self.layers, keys)
+    @contextmanager
+    def _all_at_once(self) -> Iterator[None]:
+        """Add to the faults that stop what is wanted all others of the files, to be mended in one go."""
+        try:
+            yield
+        except ConfigError as error:
+            faults = error.faults
+        else:
+            return
+        raise ConfigError.of(list(dict.fromkeys([*faults, *self.faults()])))
+
+    def _unknown(self, provider: str) -> UnknownProviderError:
+        near = meant(provider, [*self.user_ids, *builtin.IDS])
+        hint = near or "keyfob providers"
+        if self._data.get("model_provider") == provider:
+            fault = fault_at(self.layers, ("model_provider",), f"there is no provider {provider!r}", near)
+            return UnknownProviderError(str(fault), hint=hint, faults=[fault])
+        files = " or ".join(layer.path for layer in self.layers if layer.path) or "the files, for there are none"
+        return UnknownProviderError(f"there is no provider {provider!r} in {files}", hint=hint)
 
 
-def _is_table(value: object) -> bool:
-    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
+def _faults_in(check: Callable[[], object]) -> list[Fault]:
+    try:
+        check()
+    except ConfigError as error:
+        return list(error.faults)
+    return []
+
+
+def _ignored(entry: Entry) -> Iterator[Fault]:
+    """A warning for each scalar that nobody knows; an unknown table is an error, and routing's business."""
+    yield from entry.unknown(ProviderEntry, (), entry.scalars)
+    if entry.fields.auth:
+        yield from entry.unknown(CommandTable, ("auth",), entry.fields.auth.model_extra or ())

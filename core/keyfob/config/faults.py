@@ -1,22 +1,19 @@
-"""Faults: what pydantic found, said with file, line, key and what to write instead."""
+"""Faults: what pydantic found, said with the key, what is wrong and what to write instead."""
 
 from __future__ import annotations
 
+import difflib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from keyfob.errors import Fault
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable, Iterator
 
     from pydantic_core import ErrorDetails
 
-    from keyfob.config.layers import KeyPath, Layer
-
-    Find = Callable[[KeyPath], Layer | None]
+    from keyfob.config.layers import KeyPath
 
 _EXPECTED = {
     "bool_type": "true or false",
@@ -26,11 +23,6 @@ _EXPECTED = {
     "model_type": "a table",
     "string_type": "a string",
 }
-_WRONG = {
-    "missing": "is missing",
-    "string_pattern_mismatch": "must not be blank",
-    "string_too_short": "must not be empty",
-}
 _FOUND = {
     bool: "true or false",
     dict: "a table",
@@ -39,44 +31,51 @@ _FOUND = {
     list: "an array",
     str: "a string",
 }
+_BOUNDS = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal", "multiple_of"})
 
 
-def faults_of(
-    error: ValidationError,
-    model: type[BaseModel],
-    data: object,
-    table: KeyPath,
-    find: Find,
-    provider: str | None = None,
-) -> list[Fault]:
-    """One fault for each thing pydantic found in the table at `table`. Values are not repeated: they may be secrets."""
-    return [_fault(detail, model, data, table, find, provider) for detail in error.errors(include_url=False)]
+class Wrong(NamedTuple):
+    """One thing that is wrong: at which key of the table that was looked at, what it is, and what to write instead."""
+
+    keys: KeyPath
+    message: str
+    instead: str | None
 
 
-def _fault(
-    detail: ErrorDetails, model: type[BaseModel], data: object, table: KeyPath, find: Find, provider: str | None
-) -> Fault:
-    keys = tuple(str(part) for part in detail["loc"])
-    layer = find(table + keys) or find(table)
-    return Fault(
-        message=_message(detail, _value_at(data, detail["loc"])),
-        instead=_instead(model, keys),
-        path=layer.path or "-c" if layer else None,
-        line=layer.line(table + keys) if layer else None,
-        provider=provider,
-        key=".".join((*table[2 if provider else 0 :], *keys)) or None,
-    )
+def wrongs(error: ValidationError, model: type[BaseModel], data: object) -> list[Wrong]:
+    """Each thing that pydantic found in `data`. Values are not repeated: they may be secrets."""
+    found = []
+    for detail in error.errors(include_url=False):
+        keys = tuple(str(part) for part in detail["loc"])
+        found.append(Wrong(keys, _message(detail, _value_at(data, detail["loc"])), _instead(model, keys)))
+    return found
 
 
 def _message(detail: ErrorDetails, value: object) -> str:
-    kind = detail["type"]
+    kind, context = detail["type"], detail.get("ctx", {})
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}, found {_FOUND.get(type(value), 'a date or time')}"
-    if kind in _WRONG:
-        return _WRONG[kind]
-    if kind in {"greater_than", "greater_than_equal", "less_than_equal"}:
-        return detail["msg"].replace("Input should be", "must be")
-    return detail["msg"]
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return "is not known"
+    if context.get("min_length") == 1 or context.get("pattern") == r"\S":
+        return "must not be empty"
+    text = detail["msg"].replace("Input should be", "must be")
+    return text if kind in _BOUNDS or not _repeats(text, value) else "is not valid"
+
+
+def _repeats(text: str, value: object) -> bool:
+    """Whether a message, which a plugin's own model may have written, holds anything of the value."""
+    return any(leaf in text for leaf in _leaves(value))
+
+
+def _leaves(value: object) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(inner)
+    elif value != "":
+        yield str(value)
 
 
 def _value_at(data: object, loc: tuple[int | str, ...]) -> object:
@@ -89,16 +88,23 @@ def _value_at(data: object, loc: tuple[int | str, ...]) -> object:
 
 
 def _instead(model: type[BaseModel], keys: KeyPath) -> str | None:
-    """The line to write, made of the field's first example."""
+    """The line to write, made of the field's first example or, where it has none, of its default; or the key meant."""
     for depth, key in enumerate(keys):
         field = model.model_fields.get(key)
         if field is None:
-            return None
+            return meant(key, model.model_fields)
         inner = _inner_model(field.annotation)
         if inner is None or depth == len(keys) - 1:
-            return f"write {key} = {toml(field.examples[0])}" if field.examples else None
+            value = field.examples[0] if field.examples else field.default
+            return f"write {key} = {toml(value)}" if isinstance(value, str | int | list | dict) else None
         model = inner
     return None
+
+
+def meant(key: str, known: Iterable[str]) -> str | None:
+    """A question that names the known key nearest to a misspelt one."""
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean `{near[0]}`?" if near else None
 
 
 def _inner_model(annotation: Any) -> type[BaseModel] | None:  # an annotation may be any object
@@ -114,6 +120,16 @@ def toml(value: object) -> str:
 
 
 def toml_key(key: str) -> str:
-    """A key as it is written in TOML: bare where that is allowed."""
-    bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
-    return key if bare else json.dumps(key, ensure_ascii=False)
+    """A key as it is written in TOML: bare where that is allowed, and fit to be printed."""
+    if key.isascii() and key.replace("-", "").replace("_", "").isalnum():
+        return key
+    return "".join(map(_escaped, json.dumps(key, ensure_ascii=False)))
+
+
+def _escaped(letter: str) -> str:
+    return letter if letter.isprintable() else f"\\U{ord(letter):08x}"
+
+
+def dotted(keys: Iterable[str]) -> str | None:
+    """A path of keys as it is written in TOML; None for no key."""
+    return ".".join(map(toml_key, keys)) or None

@@ -14,11 +14,15 @@ from keyfob.config.lines import Lines, locate
 from keyfob.errors import ConfigError, Fault, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from keyfob.config.places import Places
 
 KeyPath = tuple[str, ...]
+
+# No configuration is as large; whatever is should be refused before it has filled the memory.
+LARGEST = 16 * 2**20
+TOO_DEEP = "nested too deeply to be read"
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,11 @@ class Layer:
     path: str | None
     data: dict[str, Any] = field(repr=False)
     text: str = field(default="", repr=False)
+
+    @property
+    def place(self) -> str:
+        """The file, or `-c`."""
+        return self.path or "-c"
 
     @cached_property
     def _lines(self) -> Lines:
@@ -57,7 +66,7 @@ def _look_up(data: object, keys: KeyPath) -> object:
 def read_layers(places: Places, profile: str | None, overrides: Sequence[str]) -> list[Layer]:
     """Every layer that is there, lowest first. Raises ConfigError with the faults of all files that cannot be read."""
     if places.codex_home_fault:
-        raise ConfigError(places.codex_home_fault, hint="unset CODEX_HOME, or make that folder")
+        raise ConfigError(places.codex_home_fault, hint="set CODEX_HOME to a folder that is there")
     if profile is not None:
         _check_profile(places, profile)
     files = places.files(profile)
@@ -99,8 +108,10 @@ def _read_file(name: str, path: str) -> Layer | None:
         return Layer(name, path, tomli.loads(text), text)
     except tomli.TOMLDecodeError as error:
         fault = Fault(f"not valid TOML: {error.msg}", path=path, line=error.lineno, column=error.colno)
+    except ValueError:  # the one thing that tomli lets through as it comes
+        fault = Fault("holds an integer that is too large", path=path)
     except RecursionError:
-        fault = Fault("nested too deeply to be read", path=path)
+        fault = Fault(TOO_DEEP, path=path)
     raise ConfigError.of([fault])
 
 
@@ -110,7 +121,9 @@ def read_text(path: str) -> str | None:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ConfigError.of([Fault("this is not an ordinary file", path=path)])
         with open(path, "rb") as file:
-            data = file.read()
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise ConfigError.of([Fault(f"larger than {LARGEST >> 20} MiB", path=path)])
         return data.decode("utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -121,31 +134,25 @@ def read_text(path: str) -> str | None:
         raise ConfigError.of([Fault(f"cannot be read: {error.strerror}", path=path)]) from error
 
 
-def merge(layers: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """One table of many: tables are merged key by key, for anything else the later one wins."""
+def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """One table of many: tables are merged key by key, for anything else the later one wins. Raises RecursionError."""
     merged: dict[str, Any] = {}
     for layer in layers:
-        _merge_into(merged, layer)
+        for key, value in layer.items():
+            held = merged.get(key)
+            merged[key] = merge([held, value]) if isinstance(held, dict) and isinstance(value, dict) else value
     return merged
 
 
-def _merge_into(target: dict[str, Any], source: dict[str, Any]) -> None:
-    for key, value in source.items():
-        if isinstance(value, dict):
-            held = target.get(key)
-            target[key] = merge([held, value] if isinstance(held, dict) else [value])
-        else:
-            target[key] = value
-
-
 def parse_override(text: str) -> dict[str, Any]:
-    """The table that `-c key=value` stands for.
+    """The table that `-c key=value` stands for. Raises UsageError.
 
-    The key may be dotted. The value is TOML; what is not valid TOML is taken as a string without its outer quotes.
+    The key may be dotted, its parts quoted as in TOML. The value is TOML; what is not valid TOML is taken as a string
+    without its outer quotes. Neither can bring in a further key.
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise UsageError("-c takes key=value")
+        raise UsageError("-c takes KEY=VALUE")
     parsed: Any = _toml_value(value.strip())
     for part in reversed(_key_parts(key.strip())):
         parsed = {part: parsed}
@@ -153,21 +160,21 @@ def parse_override(text: str) -> dict[str, Any]:
 
 
 def _toml_value(text: str) -> object:
-    try:
-        table = tomli.loads(f"value = {text}")
-    except tomli.TOMLDecodeError:
-        return text.strip("\"'")
-    return table["value"] if len(table) == 1 else text
+    table = _toml(f"value = {text}")
+    return table["value"] if len(table) == 1 else text.strip("\"'")
 
 
 def _key_parts(key: str) -> list[str]:
-    """The parts of a dotted key; parts may be quoted as in TOML."""
-    try:
-        table: Any = tomli.loads(f"{key} = 0")
-    except tomli.TOMLDecodeError:
-        return key.split(".")
-    parts = []
+    parts: list[str] = []
+    table: Any = _toml(f"{key} = 0")
     while isinstance(table, dict) and len(table) == 1:
         part, table = next(iter(table.items()))
         parts.append(part)
-    return parts
+    return parts if table == 0 else key.split(".")
+
+
+def _toml(text: str) -> dict[str, Any]:
+    try:
+        return tomli.loads(text)
+    except (ValueError, RecursionError):
+        return {}

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Milliseconds = Annotated[int, Field(ge=0, le=2**64 - 1)]
 Retries = Annotated[int, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
-# Header values and query values may be secrets, so they are left out of every repr.
-Pairs = Annotated[dict[str, str], Field(repr=False)]
 
 
 class _Table(BaseModel):
     """A table of the file: types as written (no coercion); unknown keys are kept, to be warned of or claimed."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, hide_input_in_errors=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """The names of the keys that are set: any value may be a secret, those of keys nobody knows above all."""
+        return ((None, name) for name in sorted(self.model_fields_set))
 
 
 class CommandTable(_Table):
@@ -42,11 +47,13 @@ class ProviderEntry(_Table):
     allow_http: bool = Field(
         default=False, description="Send credentials over plain http; for keyfob.toml, Codex does not know this key."
     )
-    http_headers: Pairs = Field({}, examples=[{"X-Team": "search"}], description="Headers for each request.")
+    http_headers: dict[str, str] = Field({}, examples=[{"X-Team": "search"}], description="Headers for each request.")
     env_http_headers: dict[str, str] = Field(
         {}, examples=[{"X-Key": "LAB_KEY"}], description="Headers whose values are in environment variables."
     )
-    query_params: Pairs = Field({}, examples=[{"api-version": "1"}], description="Query parameters for each request.")
+    query_params: dict[str, str] = Field(
+        {}, examples=[{"api-version": "1"}], description="Query parameters for each request."
+    )
     request_max_retries: Retries = Field(4, description="Tries after the first, for 5xx and failed connections.")
     stream_max_retries: Retries = Field(5, description="Tries after a stream broke off; the client's business.")
     stream_idle_timeout_ms: Milliseconds = Field(300_000, description="Milliseconds without a byte until giving up.")
@@ -58,7 +65,9 @@ class ProviderEntry(_Table):
 
 
 class KeyfobTable(_Table):
-    """`[keyfob]`: keyfob's own settings, for keyfob.toml."""
+    """`[keyfob]`: keyfob's own settings, for keyfob.toml. A misspelt rule would be no rule: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
 
     allow_plugins: list[str] | None = Field(
         None, examples=[["keyfob-aws"]], description="The distributions whose plugins may be loaded; all if left out."

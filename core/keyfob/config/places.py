@@ -34,11 +34,12 @@ class Places:
         cache = environ.get("XDG_CACHE_HOME") or ""
         if not os.path.isabs(cache):  # the XDG specification: a relative path is to be ignored
             cache = os.path.join(home, ".cache")
+        codex_home = _real(given or os.path.join(home, ".codex"))
         return cls(
-            os.path.realpath(given or os.path.join(home, ".codex")),
+            codex_home,
             system=system_folder(environ),
             cache=os.path.join(cache, "keyfob"),
-            codex_home_fault=_home_fault(given) if given else None,
+            codex_home_fault=_home_fault(codex_home, given),
         )
 
     def files(self, profile: "str | None" = None) -> "list[tuple[str, str]]":
@@ -66,17 +67,28 @@ def system_folder(environ: "Mapping[str, str]") -> str:
 
 
 def site_folders() -> "list[str]":
-    """The folders that installers write to; not the current folder, nor `sys.path[0]`, nor PYTHONPATH."""
+    """The folders that installers write to, in the order in which they are searched.
+
+    Not the current folder, nor `sys.path[0]`, nor PYTHONPATH.
+    """
     folders = site.getsitepackages()
     if site.ENABLE_USER_SITE:
         folders.append(site.getusersitepackages())
-    return [folder for folder in dict.fromkeys(folders) if folder in sys.path]
+    return [folder for folder in dict.fromkeys(sys.path) if folder in folders]
 
 
-def _home_fault(given: str) -> "str | None":
-    """Why a CODEX_HOME that was set cannot be used; one that was not set need not exist."""
-    if not os.path.exists(given):
-        return f"CODEX_HOME is {given!r}, but there is no such folder"
-    if not os.path.isdir(given):
-        return f"CODEX_HOME is {given!r}, which is not a folder"
-    return None
+def _real(path: str) -> str:
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):  # a relative path in a current folder that was deleted; a NUL
+        return path
+
+
+def _home_fault(path: str, given: "str | None") -> "str | None":
+    """Why CODEX_HOME cannot be used; one that was not set need not exist."""
+    if os.path.isdir(path):
+        return None
+    named = f"CODEX_HOME is {given!r}" if given else path
+    if os.path.lexists(path):
+        return f"{named}{', which' if given else ''} is not a folder"
+    return f"{named}, but there is no such folder" if given else None

@@ -24,11 +24,14 @@ class NoOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ProviderInfo:
-    """What a plugin is told of the provider it authenticates. `base_url` is None where the entry has none."""
+    """What a plugin is told of the provider it authenticates.
+
+    base_url: as it is written, None where the entry has none. It has not been checked, so it is not shown.
+    """
 
     id: str
     name: str
-    base_url: str | None
+    base_url: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,20 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 GROUPS = ("keyfob.auth", "keyfob.providers", "keyfob.events")
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One entry point: `name` is a config key (keyfob.auth), a provider id (keyfob.providers) or any word (events)."""
+    """One entry point: `name` is a config key (keyfob.auth), a provider id (keyfob.providers) or any word (events).
+
+    version: "" where the distribution's metadata is gone. path: the file that says all this.
+    """
 
     group: str
     name: str
@@ -24,7 +31,7 @@ class Declaration:
     path: str
 
     def __str__(self) -> str:
-        return f"{self.distribution} {self.version}"
+        return f"{self.distribution} {self.version}".rstrip()
 
 
 def metadata_files(folders: list[str]) -> list[str]:
@@ -33,7 +40,7 @@ def metadata_files(folders: list[str]) -> list[str]:
         os.path.join(folder, name, "entry_points.txt")
         for folder in folders
         for name in sorted(_listed(folder))
-        if name.endswith((".dist-info", ".egg-info"))
+        if name.endswith((".dist-info", ".egg-info")) and not name.startswith("~")  # pip's name for what it removes
     ]
 
 
@@ -45,8 +52,12 @@ def _listed(folder: str) -> list[str]:
 
 
 def declarations(files: list[str]) -> list[Declaration]:
-    """Every entry point of our groups in these files."""
-    return [declaration for path in files for declaration in _read(path)]
+    """Every entry point of our groups in these files; of one distribution found twice, those that are found first."""
+    found: dict[str, list[Declaration]] = {}
+    for declared in map(_read, files):
+        if declared:
+            found.setdefault(declared[0].distribution, declared)
+    return [declaration for declared in found.values() for declaration in declared]
 
 
 def _read(path: str) -> list[Declaration]:
@@ -78,22 +89,28 @@ def _entry_points(text: str) -> list[tuple[str, str, str]]:
 
 
 def _distribution(folder: str) -> tuple[str, str]:
-    """Name and version: as the metadata says them, else as the folder's name does."""
-    stem = os.path.basename(folder).rpartition(".")[0]
-    name, _, version = stem.partition("-")
+    """Name and version, as the head of the metadata says them; where it is gone, the name of the folder and ""."""
     for file in ("METADATA", "PKG-INFO"):
         try:
             with open(os.path.join(folder, file), encoding="utf-8", errors="replace") as lines:
-                head = dict(_header(line) for line in lines.read(4096).splitlines() if ": " in line)
+                fields = _name_and_version(lines)
         except OSError:
             continue
-        return canonical(head.get("Name", name)), head.get("Version", version)
-    return canonical(name), version or "(half uninstalled)"
+        if len(fields) == 2:
+            return canonical(fields["Name"]), fields["Version"]
+    return canonical(os.path.basename(folder).partition("-")[0]), ""
 
 
-def _header(line: str) -> tuple[str, str]:
-    name, _, value = line.partition(": ")
-    return name, value.strip()
+def _name_and_version(lines: Iterable[str]) -> dict[str, str]:
+    """These two fields of the head, which ends at a blank line; read no further than to the second of them."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if name in ("Name", "Version"):
+            fields[name] = value.strip()
+        if len(fields) == 2 or not line.strip():
+            break
+    return fields
 
 
 def canonical(name: str) -> str:

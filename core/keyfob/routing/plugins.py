@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import os
-import sys
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
+from pydantic import BaseModel
 
+from keyfob import __version__
+from keyfob.config.builtin import Base
 from keyfob.config.places import site_folders
+from keyfob.config.schema import table_schema
 from keyfob.errors import PluginError
 from keyfob.plugin import AuthPlugin, hooks
 from keyfob.routing.builtin import MODULES, RESERVED_IDS, RESERVED_KEYS
 from keyfob.routing.installed import Declaration, canonical
+from keyfob.routing.isolation import isolated
+from keyfob.routing.strays import refuse_stray
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from types import ModuleType
 
 
@@ -40,6 +45,11 @@ class Loaded:
     version: str
     file: str
 
+    @property
+    def owner(self) -> str:
+        """Distribution and version, for messages."""
+        return f"{self.distribution} {self.version}"
+
 
 class Plugins:
     """The built-in plugins and those that installed distributions declare. `allowed`: allow-lists, each must agree."""
@@ -50,42 +60,52 @@ class Plugins:
         self._loaded: dict[str, Loaded] = {}
 
     @cached_property
-    def _judged(self) -> tuple[tuple[Declaration, ...], tuple[Refusal, ...]]:
-        reasons = {declaration: self._refused(declaration) for declaration in self._declared}
-        accepted = tuple(declaration for declaration, reason in reasons.items() if reason is None)
-        return accepted, tuple(Refusal(declaration, reason) for declaration, reason in reasons.items() if reason)
-
-    @property
     def accepted(self) -> tuple[Declaration, ...]:
         """The declarations that are heard."""
-        return self._judged[0]
+        refused = {refusal.declaration for refusal in self.refused}
+        return tuple(declaration for declaration in self._declared if declaration not in refused)
 
-    @property
+    @cached_property
     def refused(self) -> tuple[Refusal, ...]:
-        """The declarations that are not."""
-        return self._judged[1]
+        """The declarations that are not: by themselves, or because two distributions make the same claim."""
+        reasons = {declaration: self._own_reason(declaration) for declaration in self._declared}
+        claims = defaultdict(list)
+        for declaration, reason in reasons.items():
+            if reason is None and declaration.group != "keyfob.events":
+                claims[declaration.group, declaration.name].append(declaration)
+        for (_, name), rivals in claims.items():
+            if len(rivals) > 1:
+                who = " and ".join(sorted(map(str, rivals)))
+                reasons |= dict.fromkeys(rivals, f"{who} all declare `{name}`; allow_plugins can leave one out")
+        return tuple(Refusal(declaration, reason) for declaration, reason in reasons.items() if reason is not None)
 
-    def _refused(self, declaration: Declaration) -> str | None:
+    def _own_reason(self, declaration: Declaration) -> str | None:
         if declaration.group == "keyfob.auth" and declaration.name in RESERVED_KEYS:
             return f"the key `{declaration.name}` is reserved"
         if declaration.group == "keyfob.providers" and declaration.name in RESERVED_IDS:
             return f"the provider id `{declaration.name}` is built in"
         if any(declaration.distribution not in names for names in self._allowed):
             return f"{declaration.distribution} is not in allow_plugins"
-        rivals = sorted({str(other) for other in self._declared if _same_claim(other, declaration)})
-        return f"{' and '.join(rivals)} both declare `{declaration.name}`" if len(rivals) > 1 else None
+        if not declaration.version:
+            return f"{declaration.distribution} is half uninstalled: its METADATA is gone"
+        if ":" in declaration.module:
+            return f"`{declaration.module}` has to be the name of a module"
+        return None
+
+    @cached_property
+    def _claims(self) -> dict[tuple[str, str], Declaration]:
+        return {(declaration.group, declaration.name): declaration for declaration in self.accepted}
 
     def declared(self, group: str, name: str) -> Declaration | None:
         """Who declares that name. Raises PluginError if it is refused."""
-        for declaration in self.accepted:
-            if (declaration.group, declaration.name) == (group, name):
-                return declaration
-        for refusal in self.refused:
-            if (refusal.declaration.group, refusal.declaration.name) == (group, name):
-                raise PluginError(
-                    f"`{name}`, declared by {refusal.declaration}, is refused: {refusal.reason}", hint="keyfob plugins"
-                )
-        return None
+        declaration = self._claims.get((group, name))
+        if declaration is None:
+            for refusal in self.refused:
+                refused = refusal.declaration
+                if (refused.group, refused.name) == (group, name):
+                    message = f"`{name}`, declared by {refused}, is refused: {refusal.reason}"
+                    raise PluginError(message, hint="keyfob plugins")
+        return declaration
 
     def load(self, key: str) -> Loaded:
         """The plugin of that key, imported, registered and checked. Raises PluginError that names whose it is."""
@@ -94,108 +114,79 @@ class Plugins:
         return self._loaded[key]
 
     def _load(self, key: str) -> Loaded:
-        if key in MODULES:
-            distribution, version, module = "keyfob", _own_version(), _imported(MODULES[key], "keyfob")
-        else:
+        distribution, version, name = "keyfob", __version__, MODULES.get(key)
+        if name is None:
             declaration = self.declared("keyfob.auth", key)
             if declaration is None:
                 raise PluginError(f"no installed plugin handles `{key}`", hint="keyfob plugins")
-            distribution, version = declaration.distribution, declaration.version
-            module = _imported(declaration.module, str(declaration))
-        return Loaded(_offered(module, key, f"{distribution} {version}"), distribution, version, _file(module))
+            distribution, version, name = declaration.distribution, declaration.version, declaration.module
+        owner = f"{distribution} {version}"
+        module = _imported(name, owner)
+        offered = _call(module, "keyfob_auth_plugins", owner)
+        with isolated(owner, f"{name} broke", told=True):
+            plugin = _chosen(offered, key, f"{owner}: keyfob_auth_plugins() of {name}")
+            return Loaded(plugin, distribution, version, module.__file__ or name)
 
-    def shipped(self, provider: str) -> Mapping[str, Any] | None:
+    def schemas(self) -> tuple[dict[str, Any], list[PluginError]]:
+        """The JSON Schema of each third party's table by key, and why some could not be had. Imports them all."""
+        found: dict[str, Any] = {}
+        broken = []
+        for declaration in self.accepted:
+            if declaration.group == "keyfob.auth":
+                try:
+                    found[declaration.name] = self._schema(declaration)
+                except PluginError as error:
+                    broken.append(error)
+        return found, broken
+
+    def _schema(self, declaration: Declaration) -> dict[str, Any]:
+        model = self.load(declaration.name).plugin.options
+        with isolated(str(declaration), f"the options of `{declaration.name}` have no JSON Schema", told=True):
+            return table_schema(model, declaration.name)
+
+    def shipped(self, provider: str) -> Base | None:
         """The entry that an installed distribution ships under that id, or None."""
         declaration = self.declared("keyfob.providers", provider)
         if declaration is None:
             return None
-        entries = _call(_imported(declaration.module, str(declaration)), "keyfob_providers", str(declaration))
-        if not isinstance(entries, dict) or not isinstance(entries.get(provider), dict):
-            raise PluginError(f"{declaration}: keyfob_providers() has no entry `{provider}`")
-        return cast("Mapping[str, Any]", entries[provider])
-
-
-def _same_claim(one: Declaration, other: Declaration) -> bool:
-    return (one.group, one.name) == (other.group, other.name) and one.group != "keyfob.events"
-
-
-def _own_version() -> str:
-    import keyfob
-
-    return keyfob.__version__
-
-
-def _file(module: ModuleType) -> str:
-    return module.__file__ or module.__name__
+        owner = str(declaration)
+        entries = _call(_imported(declaration.module, owner), "keyfob_providers", owner)
+        if not isinstance(entries, Mapping) or not isinstance(entries.get(provider), Mapping):
+            raise PluginError(f"{owner}: keyfob_providers() of {declaration.module} has no entry `{provider}`")
+        return Base(entries[provider], path=f"plugin {owner}")
 
 
 def _imported(name: str, owner: str) -> ModuleType:
-    """The module of a plugin, never one that merely lies in the current folder."""
-    try:
-        _refuse_stray(name, owner)
+    with isolated(owner, f"{name} cannot be imported", told=True):
+        refuse_stray(name, owner, site_folders())
         return importlib.import_module(name)
-    except PluginError:
-        raise
-    except Exception as error:
-        raise PluginError(
-            f"{owner}: {name} cannot be imported: {_cause(error)}", hint="keyfob plugins --check"
-        ) from error
-
-
-def _refuse_stray(name: str, owner: str) -> None:
-    """Refuse a module that merely lies in the current folder or beside the script: it is not the distribution's."""
-    top = name.partition(".")[0]
-    if top in sys.modules:
-        return
-    spec = importlib.util.find_spec(top)
-    if spec is None or spec.origin is None:
-        return
-    package = spec.submodule_search_locations is not None
-    found = os.path.dirname(os.path.dirname(spec.origin) if package else spec.origin)
-    if os.path.realpath(found) not in _install_folders():
-        raise PluginError(
-            f"{owner}: {top} was found in {found}, where nothing is installed", hint="cd to another folder"
-        )
-
-
-def _install_folders() -> set[str]:
-    """Site folders, what their .pth files add (they stand behind them in `sys.path`), and where keyfob itself is."""
-    first = min((sys.path.index(folder) for folder in site_folders()), default=len(sys.path))
-    own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    return {os.path.realpath(folder) for folder in [*sys.path[first:], own]}
-
-
-def _offered(module: ModuleType, key: str, owner: str) -> AuthPlugin[Any]:
-    plugins = _call(module, "keyfob_auth_plugins", owner)
-    for plugin in plugins if isinstance(plugins, list | tuple) else ():
-        if getattr(plugin, "key", None) == key:
-            _check(plugin, key, owner)
-            return cast("AuthPlugin[Any]", plugin)
-    raise PluginError(f"{owner}: keyfob_auth_plugins() of {module.__name__} has no plugin with key `{key}`")
-
-
-def _check(plugin: object, key: str, owner: str) -> None:
-    missing = [name for name in ("options", "open", "state") if not hasattr(plugin, name)]
-    if missing:
-        raise PluginError(f"{owner}: the plugin `{key}` lacks {', '.join(missing)}")
 
 
 def _call(module: ModuleType, hook: str, owner: str) -> object:
     """What one hook of one module returns: registered alone, so that no other plugin can wrap it."""
     manager = pluggy.PluginManager("keyfob")
     manager.add_hookspecs(hooks)
-    try:
+    with isolated(owner, f"{module.__name__} broke", told=True):
         manager.register(module)
         manager.check_pending()
         results = getattr(manager.hook, hook)()
-    except Exception as error:
-        raise PluginError(
-            f"{owner}: {module.__name__} broke: {_cause(error)}", hint="keyfob plugins --check"
-        ) from error
     if not results:
-        raise PluginError(f"{owner}: {module.__name__} has no hook {hook}()")
+        raise PluginError(f"{owner}: {module.__name__} has no {hook}() that is marked @hookimpl and returns something")
     return results[0]
 
 
-def _cause(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+def _chosen(offered: object, key: str, who: str) -> AuthPlugin[Any]:
+    """The plugin with that key. Raises PluginError if there is none, or if it is not what the contract says."""
+    if not isinstance(offered, list | tuple):
+        raise PluginError(f"{who} returned a {type(offered).__name__}, not a list")
+    plugin = next((plugin for plugin in offered if getattr(plugin, "key", None) == key), None)
+    if plugin is None:
+        raise PluginError(f"{who} returned no plugin with key `{key}`")
+    if isinstance(plugin, type):
+        raise PluginError(f"{who} returned the class {plugin.__name__}, not an instance of it")
+    options = getattr(plugin, "options", None)
+    if not (isinstance(options, type) and issubclass(options, BaseModel)):
+        raise PluginError(f"{who}: the plugin `{key}` has no pydantic model as its options")
+    if not callable(getattr(plugin, "open", None)):
+        raise PluginError(f"{who}: the plugin `{key}` has no method open")
+    return cast("AuthPlugin[Any]", plugin)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from keyfob.config.faults import toml_key
@@ -44,6 +45,7 @@ def route(entry: Entry, plugins: Plugins) -> Route:
         command = Claim("auth", "command", ignored="it is keyfob itself: the half of the entry that is Codex's")
     elif command and len(built_in) > 1:
         raise _conflict(entry, built_in)
+    _refuse_scalars(entry, plugins)
     tables = [Claim(key, _claimant(entry, key, plugins)) for key in entry.tables]
     if len(tables) + bool(built_in) > 1:
         raise _conflict(entry, built_in[:1] + tables)
@@ -56,6 +58,14 @@ def route(entry: Entry, plugins: Plugins) -> Route:
 def _is_there(entry: Entry, key: str) -> bool:
     value = getattr(entry.fields, key)
     return value is not None and value is not False
+
+
+def _refuse_scalars(entry: Entry, plugins: Plugins) -> None:
+    """Refuse a plugin's key that is no table: passed over, it would have the request sent without credentials."""
+    for key in entry.scalars:
+        if plugins.declared("keyfob.auth", key) is not None:
+            instead = f"write [model_providers.{toml_key(entry.id)}.{toml_key(key)}]"
+            raise _error(entry.fault(key, "expected a table", instead))
 
 
 def _claimant(entry: Entry, key: str, plugins: Plugins) -> str:
@@ -83,11 +93,12 @@ def _error(fault: Fault, hint: str | None = None) -> RoutingError:
 
 def runs_keyfob(entry: Entry) -> bool:
     """Whether `auth.command` is keyfob itself, by its name or as `python -m keyfob`."""
-    if entry.fields.auth is None:
+    auth = entry.fields.auth
+    if auth is None:
         return False
-    program = os.path.basename(entry.fields.auth.command.replace("\\", "/")).lower().removesuffix(".exe")
+    program = os.path.basename(auth.command.strip().replace("\\", "/")).lower().removesuffix(".exe")
     if program.startswith("python"):
-        return entry.fields.auth.args[:2] == ["-m", "keyfob"]
+        return ("-m", "keyfob") in pairwise(auth.args)
     return program == "keyfob"
 
 
@@ -95,18 +106,13 @@ def _refuse_asking_itself(entry: Entry, others: list[Claim]) -> None:
     """Codex's half needs another half: without one, keyfob would ask keyfob for ever."""
     if others or entry.tables:
         return
-    command = entry.fault("auth.command", "this is keyfob itself, Codex's half of the entry")
-    half = entry.fault(None, "the other half, which says how to authenticate, is missing", _half(entry))
-    raise RoutingError(
-        f"{command}\n{half}", hint=f"say how to authenticate in {_keyfob_file(entry)}", faults=[command, half]
-    )
-
-
-def _half(entry: Entry) -> str:
-    table = f"[model_providers.{toml_key(entry.id)}]"
-    return f"write {table} with env_key, or another way to authenticate, in {_keyfob_file(entry)}"
+    command = entry.fault(("auth", "command"), "this is keyfob itself, Codex's half of the entry")
+    half = entry.fault(None, "the other half, which says how to authenticate, is missing")
+    hint = f'write, for example, env_key = "NAME" under [model_providers.{half.provider}] in {_keyfob_file(entry)}'
+    raise RoutingError(f"{command}\n{half}", hint=hint, faults=[command, half])
 
 
 def _keyfob_file(entry: Entry) -> str:
-    folder = entry.folder_of("auth.command")
-    return os.path.join(folder, "keyfob.toml") if folder else "keyfob.toml"
+    """The file beside the one that holds the command."""
+    setting = entry.setting("auth")
+    return f"{setting.path.removesuffix('config.toml')}keyfob.toml" if setting and setting.path else "keyfob.toml"

@@ -20,14 +20,14 @@ from keyfob.plugin import (
     hookimpl,
     illegal_part,
 )
-from keyfob_command.process import Failure, Finished, run
+from keyfob_command.process import Failure, Finished, check, run
 
 
 class Table(BaseModel):
     """The `auth` table; core has made `cwd` absolute. Times are in milliseconds."""
 
     command: str
-    args: list[str] = Field(default_factory=list)
+    args: list[str] = Field(default_factory=list, repr=False)
     timeout_ms: int = 5_000
     refresh_interval_ms: int = 300_000
     cwd: str | None = None
@@ -65,7 +65,12 @@ class Command(MintingAuth[Options]):
 
     def state(self, provider: ProviderInfo, options: Options, context: Context) -> State:
         """Ready, as far as can be told without running it."""
-        return State(ready=True, summary="ready", comes_from=f"command {options.auth.command}, run when asked")
+        table, summary = options.auth, "ready"
+        try:
+            check(table.command, table.cwd, context.environ)
+        except Failure as failure:
+            summary = f"command `{table.command}` {failure}"
+        return State(summary == "ready", summary, comes_from=f"command `{table.command}`, run when asked")
 
 
 def _who(provider: ProviderInfo, table: Table) -> str:
@@ -73,14 +78,15 @@ def _who(provider: ProviderInfo, table: Table) -> str:
 
 
 def _token(finished: Finished, who: str) -> str:
+    said = f": {finished.stderr}" if finished.stderr else ""
     if finished.status != 0:
-        raise Failure(f"{_ending(finished.status)}{': ' + finished.stderr if finished.stderr else ''}")
+        raise Failure(_ending(finished.status) + said)
     try:
         token = finished.stdout.decode().strip()
     except UnicodeDecodeError:
         raise Failure("printed something that is not UTF-8") from None
     if not token:
-        raise Failure(f"printed no token{': ' + finished.stderr if finished.stderr else ''}")
+        raise Failure(f"printed no token{said}")
     illegal = illegal_part(token)
     if illegal:
         raise IllegalHeaderError(f"{who} printed a token that cannot stand in an HTTP header: it has {illegal}")

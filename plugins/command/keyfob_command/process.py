@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
 
-# Far more than any token, far less than what hurts: 64 KiB of output are an error, of stderr 2 KiB are passed on.
+# Far more than any token; of stderr the end is passed on, where programs say what went wrong.
 STDOUT_LIMIT = 65_536
 STDERR_LIMIT = 2_048
+# The system's calls take no wait of years, as `timeout_ms` may be; those that wait longer wait again.
+_LONGEST_WAIT = 3_600.0
 
 
 class Failure(Exception):
@@ -29,7 +30,7 @@ class Failure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A run that ended by itself. `stderr` is trimmed, without control characters."""
+    """A run that ended by itself. `stderr` is its end, trimmed, without control characters."""
 
     status: int
     stdout: bytes
@@ -39,39 +40,49 @@ class Finished:
 def run(argv: Sequence[str], *, cwd: str | None, environ: Mapping[str, str], timeout: float) -> Finished:
     """Run a program and wait for it to end and to close its output; `timeout` in seconds.
 
-    At the time-out its process group is killed, with it whatever it left running. Raises Failure.
+    At the time-out its process group is killed; so it is at Ctrl-C, which the group, a session of its own, does not
+    see. What left the group lives on, but is not waited for. Raises Failure.
     """
     deadline = time.monotonic() + timeout
-    process = _start([_program(argv[0], cwd, environ), *argv[1:]], cwd, environ)
-    out, err = _Reader(process.stdout, STDOUT_LIMIT, process), _Reader(process.stderr, STDERR_LIMIT)
-    complete = False
+    process = _start([program(argv[0], cwd, environ), *argv[1:]], cwd, environ)
     try:
-        complete = _wait(process, (out, err), deadline)
-    finally:  # on Ctrl-C too: the program is in a session of its own and has not seen it
-        if not complete:
-            alone = process.poll() is None
-            _kill_group(process)
-    if out.overflow:
-        raise Failure(f"printed {STDOUT_LIMIT} bytes or more")
-    if not complete:
-        still = "" if alone else ": it ended, but something it started still holds its output"
-        raise Failure(f"timed out after {round(timeout * 1000)} ms{still}", timed_out=True)
-    return Finished(process.returncode, bytes(out.data), _clean(bytes(err.data)))
+        with _killed_unless_done(process):
+            stdout, stderr = _output(process, deadline)
+            _wait(process, deadline)
+    except subprocess.TimeoutExpired:
+        ended = process.returncode != _KILLED
+        held = ": it ended, but something that it started still holds its output" if ended else ""
+        raise Failure(f"timed out after {round(timeout * 1000)} ms{held}", timed_out=True) from None
+    return Finished(process.returncode, stdout, _clean(stderr))
 
 
-def _program(name: str, cwd: str | None, environ: Mapping[str, str]) -> str:
-    """The file to run: a path as it is, or from `cwd`; a bare name is looked for in PATH."""
+def program(name: str, cwd: str | None, environ: Mapping[str, str]) -> str:
+    """The file to run: a path as it is, or from `cwd`; a bare name is looked for in PATH. Raises Failure."""
     if os.path.dirname(name):
         return os.path.join(cwd or "", name)
     found = shutil.which(name, path=environ.get("PATH", os.defpath))
     if found is None:
         raise Failure("is not in PATH")
-    return found
+    return os.path.abspath(found)
+
+
+def check(name: str, cwd: str | None, environ: Mapping[str, str]) -> None:
+    """Raise Failure if it can be told without running it that the program cannot run."""
+    file = program(name, cwd, environ)
+    _check_folder(cwd)
+    if not os.path.isfile(file):
+        raise Failure("is not there")
+    if not os.access(file, os.X_OK):
+        raise Failure("is not executable")
+
+
+def _check_folder(cwd: str | None) -> None:
+    if cwd is not None and not os.path.isdir(cwd):
+        raise Failure(f"cannot run: its folder {cwd} is not there")
 
 
 def _start(argv: list[str], cwd: str | None, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    if cwd is not None and not os.path.isdir(cwd):
-        raise Failure(f"cannot run: its folder {cwd} is not there")
+    _check_folder(cwd)
     try:
         return subprocess.Popen(
             argv,
@@ -80,56 +91,91 @@ def _start(argv: list[str], cwd: str | None, environ: Mapping[str, str]) -> subp
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            bufsize=0,
             start_new_session=True,
         )
     except OSError as error:
         raise Failure(f"cannot run: {error.strerror}") from error
-    except ValueError as error:  # a NUL in an argument or in the environment
-        raise Failure("cannot run: an argument or an environment variable has a NUL") from error
+    except ValueError as error:  # a NUL, or what the file system's encoding has no bytes for
+        raise Failure("cannot run: an argument or an environment variable cannot be handed on") from error
 
 
-class _Reader(threading.Thread):
-    """Reads a pipe to its end, so that the program never blocks on it, and keeps the first `limit` bytes."""
-
-    def __init__(self, pipe: IO[bytes] | None, limit: int, kill: subprocess.Popen[bytes] | None = None) -> None:
-        super().__init__(name="keyfob-command", daemon=True)
-        self.data = bytearray()
-        self.overflow = False
-        self._pipe, self._limit, self._kill = pipe, limit, kill
-        self.start()
-
-    def run(self) -> None:
-        assert self._pipe is not None  # noqa: S101  # both were asked for as pipes
-        with self._pipe as pipe:
-            while chunk := pipe.read1():  # type: ignore[attr-defined]  # a pipe's reader is buffered
-                self.data += chunk[: self._limit - len(self.data)]
-                if len(self.data) == self._limit and self._kill is not None:
-                    self.overflow = True
-                    _kill_group(self._kill)
-
-
-def _wait(process: subprocess.Popen[bytes], readers: Sequence[_Reader], deadline: float) -> bool:
-    """Whether the process ended and closed its output before the deadline (seconds of the monotonic clock)."""
+@contextlib.contextmanager
+def _killed_unless_done(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Whatever ends the wait early also ends the program; our ends of its pipes are closed in any case."""
     try:
-        process.wait(deadline - time.monotonic())
-    except subprocess.TimeoutExpired:
-        return False
-    for reader in readers:
-        reader.join(max(0.0, deadline - time.monotonic()))
-    return not any(reader.is_alive() for reader in readers)
+        yield
+    except BaseException:
+        _kill_group(process)
+        raise
+    finally:
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the process group, and collect the process."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if sys.platform == "win32":
-            process.kill()
-        else:
+    """Kill the process group, and collect the process; it is collected only here, so its id is still its own."""
+    if sys.platform == "win32":  # has no process groups: what the program started lives on
+        process.kill()
+    else:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
+if sys.platform == "win32":
+    _KILLED = 1
+
+    def _output(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
+        stdout, stderr = process.communicate(timeout=_left(deadline))
+        return _bounded(stdout), stderr[-STDERR_LIMIT:]
+
+else:
+    _KILLED = -signal.SIGKILL
+
+    def _output(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
+        """All of stdout and the end of stderr, read side by side, so that the program never blocks on either."""
+        assert process.stdout is not None  # noqa: S101  # both were asked for
+        assert process.stderr is not None  # noqa: S101
+        stdout, stderr = b"", b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            selector.register(process.stderr, selectors.EVENT_READ)
+            while selector.get_map():
+                for key, _ in selector.select(_left(deadline)):
+                    chunk = os.read(key.fd, STDOUT_LIMIT)
+                    if not chunk:
+                        selector.unregister(key.fileobj)
+                    elif key.fileobj is process.stdout:
+                        stdout = _bounded(stdout + chunk)
+                    else:
+                        stderr = (stderr + chunk)[-STDERR_LIMIT:]
+        return stdout, stderr
+
+
+def _bounded(stdout: bytes) -> bytes:
+    if len(stdout) > STDOUT_LIMIT:
+        raise Failure(f"printed more than {STDOUT_LIMIT} bytes")
+    return stdout
+
+
+def _wait(process: subprocess.Popen[bytes], deadline: float) -> None:
+    while process.returncode is None:
+        left = _left(deadline)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(left)
+
+
+def _left(deadline: float) -> float:
+    """Seconds to wait at the most. Raises TimeoutExpired where none is left."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise subprocess.TimeoutExpired("", 0)
+    return min(left, _LONGEST_WAIT)
+
+
 def _clean(stderr: bytes) -> str:
     """What the program wrote to stderr, fit to be printed: control characters could move a terminal's cursor."""
-    text = stderr.decode(errors="replace").strip()
-    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
+    text = stderr.decode(errors="replace")
+    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text).strip()

@@ -1,0 +1,73 @@
+"""Isolation: what a plugin breaks stays its own fault, named as such, whatever it raises."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from keyfob.credentials.credential import Credential
+from keyfob.credentials.source import Signer
+from keyfob.errors import KeyfobError, PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from keyfob.credentials.source import CredentialSource
+
+
+@contextmanager
+def isolated(owner: str, doing: str, *, told: bool = False) -> Iterator[None]:
+    """Turn what a plugin raises into a PluginError that says whose fault it is, and keeps the cause.
+
+    told: the exception's text is repeated; else it is not, for it may hold a secret, and the errors that a plugin may
+    raise by its contract are let through.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if isinstance(error, PluginError) or (isinstance(error, KeyfobError) and not told):
+            raise
+        cause = f"{type(error).__name__}: {error}" if told else type(error).__name__
+        raise PluginError(f"{owner}: {doing}: {cause}", hint="keyfob plugins --check") from error
+
+
+class IsolatedSource:
+    """The source of a plugin that is not ours."""
+
+    def __init__(self, source: CredentialSource, owner: str) -> None:
+        self._source = source
+        self._owner = owner
+
+    def peek(self) -> Credential | None:
+        """The credential at hand; None also where the plugin breaks, for then `get` says so."""
+        try:
+            credential = self._source.peek()
+        except (Exception, SystemExit):  # noqa: BLE001  # any plugin may raise anything
+            return None
+        return credential if isinstance(credential, Credential) else None
+
+    def get(self, *, rejected: Credential | None = None) -> Credential:
+        """A credential. Raises CredentialError, PluginError."""
+        with isolated(self._owner, "no credential"):
+            credential = self._source.get(rejected=rejected)
+        if not isinstance(credential, Credential):
+            raise PluginError(f"{self._owner}: its source returned a {type(credential).__name__}, not a Credential")
+        return credential
+
+
+class IsolatedSigner(IsolatedSource):
+    """The same for a source whose headers depend on the request."""
+
+    def __init__(self, source: Signer, owner: str) -> None:
+        super().__init__(source, owner)
+        self._signer = source
+
+    def sign(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
+        """The headers for one request. Raises CredentialError, PluginError."""
+        with isolated(self._owner, "no signature"):
+            return self._signer.sign(method, url, headers, body)
+
+
+def isolated_source(source: CredentialSource, owner: str) -> CredentialSource:
+    """A plugin's source, wrapped."""
+    return IsolatedSigner(source, owner) if isinstance(source, Signer) else IsolatedSource(source, owner)
