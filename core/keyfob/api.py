@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keyfob.host import Host, Provider
+from keyfob.host import Host
+from keyfob.provider import Provider
 
 if TYPE_CHECKING:
     from keyfob.clients.signing import Signing

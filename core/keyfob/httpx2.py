@@ -8,7 +8,8 @@ from keyfob.api import signing_of
 from keyfob.clients import httpx2 as _httpx2
 
 if TYPE_CHECKING:
-    from keyfob.host import Host, Provider
+    from keyfob.host import Host
+    from keyfob.provider import Provider
 
 __all__ = ["AsyncClient", "Auth", "Client"]
 
@@ -19,6 +20,10 @@ class Client(_httpx2.Client):
     Its base URL, headers, query parameters and read time-out are the entry's; what it adds goes to the provider's
     origin, at or below its base path, and nowhere else, on every hop. provider: an id, a Provider, or None for the
     default one. options: those of `httpx2.Client`; `transport` and `mounts` are wrapped, so that the guard holds.
+    Loopback is reached directly, whatever proxy is named; a transport in `mounts` for its address goes before that.
+
+    Requests raise OriginError, CredentialError and PluginError besides the library's own errors; after any of these
+    three nothing was sent, or the answer was a 401.
     """
 
     def __init__(self, provider: str | Provider | None = None, /, *, host: Host | None = None, **options: Any) -> None:
@@ -35,7 +40,9 @@ class AsyncClient(_httpx2.AsyncClient):
 class Auth(_httpx2.Auth):
     """An `httpx2.Auth` for a client of your own.
 
-    It can guard the `Authorization` header alone, so it raises OriginError for a provider that sends anything else.
+    It can guard the `Authorization` header alone, and raises OriginError for a provider that sends anything else. It is
+    asked once a request: a redirect to another origin loses the header, one within the origin keeps it, also where that
+    leads above the base path. The clients here guard that, too.
     """
 
     def __init__(self, provider: str | Provider | None = None, /, *, host: Host | None = None) -> None:

@@ -2,36 +2,168 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import io
+import json
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+from keyfob.cli import text
+from keyfob.errors import KeyfobError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from keyfob.errors import KeyfobError
+_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
+_USUAL_WIDTH = 80
+
+
+class OutputError(KeyfobError):
+    """What was to be printed cannot be written: a full disk, a closed stream."""
+
+    code = "output"
 
 
 class Terminal:
-    """The two streams of a command, and what may be done on them."""
+    """The two streams of a command, and what may be done on them.
+
+    out, err: None where the caller closed that stream. json: say errors and notes as JSON too, a line each.
+    """
 
     def __init__(
         self, out: TextIO | None = None, err: TextIO | None = None, environ: Mapping[str, str] = os.environ
     ) -> None:
         self.out = sys.stdout if out is None else out
         self.err = sys.stderr if err is None else err
+        self.json = False
         self._environ = environ
+        for stream in (self.out, self.err):
+            if isinstance(stream, io.TextIOWrapper):  # a letter that the locale lacks is no reason to fail
+                stream.reconfigure(errors="backslashreplace")
 
-    def data(self, text: str) -> None:
+    @property
+    def interactive(self) -> bool:
+        """Whether a person reads stdout."""
+        return _is_terminal(self.out)
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal: COLUMNS, else what it says itself."""
+        given = self._environ.get("COLUMNS", "")
+        if given.isascii() and given.isdecimal() and int(given) > 0:
+            return int(given)
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            return os.get_terminal_size(self.out.fileno()).columns or _USUAL_WIDTH
+        return _USUAL_WIDTH
+
+    def data(self, line: str) -> None:
         """Print a line of data."""
-        print(text, file=self.out)
+        with self._writing():
+            print(line, file=self._open_out())
 
-    def note(self, text: str) -> None:
+    def document(self, document: object) -> None:
+        """Print data as JSON."""
+        self.data(json.dumps(document, indent=2))
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[text.Cell | str]]) -> None:
+        """Print rows: as a table that fits the terminal, else as lines with a tab between two fields.
+
+        head: the columns' names, for a terminal; empty for a table without.
+        """
+        cells = [[text.cell(field) for field in row] for row in rows]
+        if self.interactive:
+            heads = [[text.Cell(name, "bold") for name in head]] if head else []
+            paint = self._painted if self._colour(self.out) else text.unpainted
+            lines = text.table(heads + cells, self.width, paint)
+        else:
+            lines = ("\t".join(field.text for field in row) for row in cells)
+        for line in lines:
+            self.data(line)
+
+    @contextlib.contextmanager
+    def stream(self) -> Iterator[Any]:
+        """A function that prints bytes at once: as they are, or on a terminal without what could take hold of it."""
+        out = self._open_out()
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+
+        def write(data: bytes) -> None:
+            with self._writing():
+                if self.interactive:
+                    out.write(text.shown(decode(data)))
+                else:
+                    out.buffer.write(data)
+                out.flush()
+
+        self.flush()
+        yield write
+
+    def note(self, message: str) -> None:
         """Say something to a person."""
-        print(f"keyfob: {text}", file=self.err)
+        self._say("note", message)
+
+    def warn(self, message: str) -> None:
+        """Say that something has no effect, or not the one it seems to have."""
+        self._say("warning", message)
 
     def error(self, error: KeyfobError) -> None:
         """Say what is wrong, and what to do about it."""
-        self.note(str(error))
-        if error.hint:
-            print(f"  → {error.hint}", file=self.err)
+        self._say("error", str(error), hint=error.hint, code=error.code)
+
+    def _say(self, kind: str, message: str, *, hint: str | None = None, code: str | None = None) -> None:
+        if self.json:
+            said = {"code": code, "message": message, "hint": hint} if kind == "error" else {"message": message}
+            self._print([json.dumps({kind: said})])
+            return
+        name = self._painted("keyfob:", "red" if kind == "error" else "yellow") if self._colour(self.err) else "keyfob:"
+        first, *more = map(text.printable, message.split("\n"))
+        lines = [f"{name} {'warning: ' if kind == 'warning' else ''}{first}", *(f"        {line}" for line in more)]
+        self._print([*lines, f"  → {text.printable(hint)}"] if hint else lines)
+
+    def _print(self, lines: Sequence[str]) -> None:
+        if self.err is not None:  # print(file=None) would print to stdout
+            with contextlib.suppress(OSError):  # there is no place left to complain in
+                print("\n".join(lines), file=self.err, flush=True)
+
+    def flush(self) -> None:
+        """Hand everything on: what cannot be written is said now, not when the interpreter ends."""
+        with self._writing():
+            if self.out is not None:
+                self.out.flush()
+
+    def abandon(self) -> None:
+        """Give stdout up: what is still buffered would fail once more when the interpreter ends."""
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.out.fileno())
+            os.close(nowhere)
+
+    def _open_out(self) -> TextIO:
+        if self.out is None:
+            raise OutputError("stdout is closed")
+        return self.out
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.abandon()
+            raise OutputError(f"cannot write to stdout: {error.strerror}") from error
+
+    def _colour(self, stream: TextIO | None) -> bool:
+        """Whether to use colour there: https://no-color.org, and not on a terminal that has none."""
+        return _is_terminal(stream) and not self._environ.get("NO_COLOR") and self._environ.get("TERM") != "dumb"
+
+    @staticmethod
+    def _painted(words: str, style: str) -> str:
+        """The words in colour, the blanks behind them not."""
+        bare = words.rstrip()
+        return f"\x1b[{_STYLES[style]}m{bare}\x1b[0m{words[len(bare) :]}" if style and bare else words
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()

@@ -1,30 +1,88 @@
-"""`keyfob token`: print a provider's token, in the shape that whoever asks needs."""
+"""`keyfob token`: print a provider's token, in the shape that whoever asks needs.
+
+json: {"provider", "token", "expires_at", "base_url"}; expires_at is an RFC 3339 time or null. exec-credential:
+https://kubernetes.io/docs/reference/config-api/client-authentication.v1/
+"""
 
 from __future__ import annotations
 
+import json
+import shlex
 from typing import TYPE_CHECKING
 
-from keyfob.errors import UsageError
+from keyfob.cli.times import rfc3339
+from keyfob.cli.variables import variables, with_token
 
 if TYPE_CHECKING:
     import argparse
 
+    from keyfob.cli.commands import Parser
     from keyfob.cli.run import Session
+    from keyfob.provider import Provider
 
-FORMATS = ("token", "header", "json", "env", "exec-credential")
+_HELP = """the shape: token; header (`Authorization: Bearer …`); json; env (lines for eval: OPENAI_BASE_URL and
+OPENAI_API_KEY); exec-credential (for kubectl)"""
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     """PROVIDER and the format."""
-    parser.add_argument("provider", nargs="?", metavar="PROVIDER", help="a provider's id (default: model_provider)")
-    parser.add_argument("--format", choices=FORMATS, default="token", help="the shape of what is printed")
+    parser.add_provider()
+    parser.add_argument("--format", choices=tuple(_FORMATS), default="token", help=_HELP)
+    parser.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
+    parser.add_argument(
+        "--repeat-means-refused",
+        action="store_true",
+        help="asked again at once, the last answer was refused; kinds that keep no token between two calls, "
+        "as all built-in ones, look for it anew in any case",
+    )
 
 
 def run(options: argparse.Namespace, session: Session) -> int:
     """Print it."""
-    provider = session.host.provider(options.provider)
-    credential = provider.credential()
-    if credential.token is None:
-        raise UsageError(f"{provider.id} is authenticated by more than one token", hint=f"keyfob headers {provider.id}")
-    session.terminal.data(credential.token)
+    session.terminal.data(_FORMATS[options.format](session.provider(options.provider)))
     return 0
+
+
+def _token(provider: Provider) -> str:
+    return str(with_token(provider).token)
+
+
+def _header(provider: Provider) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in with_token(provider).headers.items())
+
+
+def _json(provider: Provider) -> str:
+    credential = with_token(provider)
+    document = {
+        "provider": provider.id,
+        "token": credential.token,
+        "expires_at": rfc3339(credential.expires_at),
+        "base_url": str(provider.base_url),
+    }
+    return json.dumps(document, indent=2)
+
+
+def _env(provider: Provider) -> str:
+    return "\n".join(
+        f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}"
+        for name, value in variables(provider).items()
+    )
+
+
+def _exec_credential(provider: Provider) -> str:
+    credential = with_token(provider)
+    status = {"token": credential.token}
+    expires_at = rfc3339(credential.expires_at)
+    if expires_at:
+        status["expirationTimestamp"] = expires_at
+    version = "client.authentication.k8s.io/v1"
+    return json.dumps({"apiVersion": version, "kind": "ExecCredential", "status": status})
+
+
+_FORMATS = {
+    "token": _token,
+    "header": _header,
+    "json": _json,
+    "env": _env,
+    "exec-credential": _exec_credential,
+}

@@ -32,6 +32,12 @@ class Merged:
         for name, value in self.pairs:
             headers[name] = value
 
+    def take_from(self, headers: MutableMapping[str, str]) -> None:
+        """Remove what `set_on` would replace: it must not go where the credential does not."""
+        headers.pop("Authorization", None)
+        for name, _ in self.pairs:
+            headers.pop(name, None)
+
 
 class Additions:
     """The headers and query parameters of one entry; `names` maps headers to environment variables."""

@@ -1,61 +1,38 @@
 """The flow of one request: sign it, send it, and after a 401 replay it with a newer credential, twice at the most.
 
-What happens is said once, in `attempts`; transports and `Auth`, sync and async, only carry it out. The code here knows
-no HTTP library: httpx.py and httpx2.py beside it name the types of theirs.
+Transports and `Auth` differ in who sends, sync and async in how they wait; each says the flow in its own words, as none
+can call the other's. The code here knows no HTTP library: httpx.py and httpx2.py beside it name theirs.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
-import anyio.from_thread
 import anyio.lowlevel
 
-from keyfob.credentials.credential import Credential
+from keyfob.credentials.credential import SecretHeaders
 from keyfob.errors import OriginError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable
     from concurrent.futures import Future
 
     from keyfob.clients.signing import Signing
+    from keyfob.credentials.credential import Credential
+    from keyfob.credentials.source import Signer
 
 MAX_REPLAYS = 2
 _UNAUTHORIZED = 401
-
-
-class Ask:
-    """A step of the flow: get a credential, other than the rejected one if there is another."""
-
-    __slots__ = ("rejected",)
-
-    def __init__(self, rejected: Credential | None) -> None:
-        self.rejected = rejected
-
-
-def attempts(fresh: Credential | None, replayable: Callable[[], bool]) -> Generator[Ask | Credential, Any, None]:
-    """The steps of one request. Send the answer to each `Ask` back in, and the status after each credential's use."""
-    credential = fresh if fresh is not None else (yield Ask(None))
-    for _ in range(MAX_REPLAYS):
-        status = yield credential
-        if status != _UNAUTHORIZED:
-            return
-        newer = yield Ask(credential)
-        if newer is credential or not replayable():
-            return
-        credential = newer
-    yield credential
+_HINT = "use keyfob's Client, which guards every hop"
 
 
 class Library(Protocol):
-    """What the flow has to know of an HTTP library: its request, and the type of a body held in memory."""
+    """What the flow has to know of an HTTP library: the type of a body held in memory as bytes."""
 
     @property
-    def Request(self) -> Any: ...  # noqa: N802  # the library's own name
-
-    @property
-    def ByteStream(self) -> Any: ...  # noqa: N802
+    def ByteStream(self) -> Any: ...  # noqa: N802  # the library's own name
 
 
 class _Flow:
@@ -65,46 +42,65 @@ class _Flow:
 
     def __init__(self, signing: Signing) -> None:
         self._signing = signing
-        self._covers = signing.covers
         self._peek = signing.peek
+        self._merged = signing.additions.merged
+        self._below = f"{signing.base_url}/"
 
-    def _attempts(self, request: Any) -> Generator[Ask | Credential, Any, None]:
-        # A WebSocket's handshake is not replayed.
-        return attempts(self._peek(), lambda: self._in_memory(request) and "upgrade" not in request.headers)
+    def _covers(self, request: Any) -> bool:
+        """Whether what the entry adds may go with it. A plain URL is compared, any other is taken apart."""
+        url = str(request.url)
+        if url.startswith(self._below) and "%" not in url and ".." not in url:
+            return True
+        return self._signing.covers(url)
 
-    def _in_memory(self, request: Any) -> bool:
-        """Whether the body is held as bytes; anything else would be replayed empty."""
-        return isinstance(request.stream, self.library.ByteStream)
+    def _replayable(self, request: Any) -> bool:
+        """Whether the body is still there as bytes, and this is no WebSocket's handshake."""
+        return isinstance(request.stream, self.library.ByteStream) and "upgrade" not in request.headers
 
 
 class _Signed(_Flow):
     """A transport that signs what goes to its provider and lets everything else pass as it is.
 
-    It signs a copy: a redirect is built from the original, which never held a credential.
+    It signs a copy: a redirect is built from the original, which never holds a credential.
     """
 
     def __init__(self, signing: Signing, inner: Any) -> None:  # a transport of either library
         super().__init__(signing)
         self._inner = inner
+        self._query = signing.additions.query
+        self._signer = signing.signer
 
-    def _copy(self, request: Any, credential: Credential) -> Any:
-        additions, url = self._signing.additions, request.url
-        if additions.query:
-            url = url.copy_merge_params(additions.query)
-        signed = self.library.Request(
-            request.method, url, headers=request.headers, stream=request.stream, extensions=request.extensions
-        )
-        additions.merged(credential).set_on(signed.headers)
-        if self._signing.signer is not None:
-            self._add_signature(signed)
+    def _sign(self, request: Any, credential: Credential) -> Any:
+        """A signed copy of the request."""
+        merged = self._merged(credential)
+        signed = _copy(request)
+        signed.headers = headers = type(request.headers)(request.headers)
+        merged.set_on(headers)
+        if len(headers) != len(request.headers) + len(merged.pairs):
+            # The client library had set one of them, as the OpenAI SDK does from OPENAI_API_KEY. It stays behind too.
+            merged.take_from(request.headers)
+        if self._query:
+            signed.url = request.url.copy_merge_params(self._query)
+        if self._signer is not None:
+            self._add_signature(signed, self._signer)
         return signed
 
-    def _add_signature(self, request: Any) -> None:
-        if not self._in_memory(request):
+    def _add_signature(self, request: Any, signer: Signer) -> None:
+        if not isinstance(request.stream, self.library.ByteStream):
             raise UsageError(f"{self._signing.provider} signs each request, so its body must be bytes, not a stream")
         headers, body = dict(request.headers), b"".join(request.stream)
-        signature = self._signing.signer.sign(request.method, str(request.url), headers, body)  # type: ignore[union-attr]
-        request.headers.update(signature)
+        signature = signer.sign(request.method, str(request.url), headers, body)
+        request.headers.update(SecretHeaders(signature))
+
+
+def _copy(request: Any) -> Any:
+    """What the constructor would make of it in five times the time, and its body, if that has been read."""
+    copy = object.__new__(type(request))
+    copy.method, copy.url, copy.headers = request.method, request.url, request.headers
+    copy.stream, copy.extensions = request.stream, request.extensions
+    if hasattr(request, "_content"):
+        copy._content = request._content
+    return copy
 
 
 class SignedTransport(_Signed):
@@ -112,26 +108,29 @@ class SignedTransport(_Signed):
 
     def handle_request(self, request: Any) -> Any:
         """Send one request; the last answer, which may be a 401 that no newer credential could mend."""
-        if not self._covers(str(request.url)):
+        if not self._covers(request):
             return self._inner.handle_request(request)
-        response = None
-        steps = self._attempts(request)
-        step = next(steps)
-        try:
-            while True:
-                if isinstance(step, Credential):
-                    if response is not None:
-                        response.close()
-                    response = self._inner.handle_request(self._copy(request, step))
-                    step = steps.send(response.status_code)
-                else:
-                    step = steps.send(self._signing.get(step.rejected))
-        except StopIteration:
+        credential = self._peek() or self._signing.get()
+        response = self._inner.handle_request(self._sign(request, credential))
+        if response.status_code != _UNAUTHORIZED:
             return response
-        except BaseException:
-            if response is not None:
+        return self._replayed(request, credential, response)
+
+    def _replayed(self, request: Any, refused: Credential, response: Any) -> Any:
+        try:
+            for _ in range(MAX_REPLAYS):
+                newer = self._signing.get(refused)
+                if newer is refused or not self._replayable(request):
+                    break
                 response.close()
+                response = self._inner.handle_request(self._sign(request, newer))
+                if response.status_code != _UNAUTHORIZED:
+                    break
+                refused = newer
+        except BaseException:
+            response.close()
             raise
+        return response
 
     def close(self) -> None:
         """Close the connections."""
@@ -143,27 +142,30 @@ class AsyncSignedTransport(_Signed):
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send one request; the last answer, which may be a 401 that no newer credential could mend."""
-        if not self._covers(str(request.url)):
+        if not self._covers(request):
             return await self._inner.handle_async_request(request)
-        response = None
-        steps = self._attempts(request)
-        step = next(steps)
-        try:
-            while True:
-                if isinstance(step, Credential):
-                    if response is not None:
-                        await response.aclose()
-                    response = await self._inner.handle_async_request(self._copy(request, step))
-                    step = steps.send(response.status_code)
-                else:
-                    step = steps.send(await landed(self._signing.start(step.rejected)))
-        except StopIteration:
+        credential = self._peek() or await landed(self._signing.start())
+        response = await self._inner.handle_async_request(self._sign(request, credential))
+        if response.status_code != _UNAUTHORIZED:
             return response
+        return await self._replayed(request, credential, response)
+
+    async def _replayed(self, request: Any, refused: Credential, response: Any) -> Any:
+        try:
+            for _ in range(MAX_REPLAYS):
+                newer = await landed(self._signing.start(refused))
+                if newer is refused or not self._replayable(request):
+                    break
+                await response.aclose()
+                response = await self._inner.handle_async_request(self._sign(request, newer))
+                if response.status_code != _UNAUTHORIZED:
+                    break
+                refused = newer
         except BaseException:
-            if response is not None:
-                with anyio.CancelScope(shield=True):
-                    await response.aclose()
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
             raise
+        return response
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -173,7 +175,8 @@ class AsyncSignedTransport(_Signed):
 class AuthFlow(_Flow):
     """The same as an `Auth` for a client of the user's own, which can guard `Authorization` alone.
 
-    Both libraries follow redirects inside the auth flow, and strip no other header on the way to another origin.
+    Both libraries follow redirects inside the auth flow; on the way to another origin they strip that header and no
+    other. (Within the origin they keep it, so a redirect to above the base path takes it along.)
     """
 
     requires_request_body = False
@@ -181,75 +184,88 @@ class AuthFlow(_Flow):
 
     def __init__(self, signing: Signing) -> None:
         super().__init__(signing)
-        others = [name for name in signing.additions.header_names if name.lower() != "authorization"]
-        others += ["query_params"] if signing.additions.query else []
-        others += ["a signature"] if signing.signer else []
+        self._refuse(
+            [
+                *_beside_authorization(signing.additions.header_names),
+                *signing.additions.query,
+                *(["a signature"] if signing.signer else []),
+            ]
+        )
+        if signing.base_url.origin.scheme == "http" and signing.base_url.origin.port == 80:
+            what = f"{signing.provider} is at {signing.base_url}"
+            raise OriginError(f"{what}, from where a redirect to https takes Authorization along", hint=_HINT)
+
+    def _refuse(self, others: list[str]) -> None:
         if others:
-            raise _unguarded(signing, others)
+            what = f"{self._signing.provider} sends {', '.join(others)}"
+            raise OriginError(f"{what}: a bare Auth could not keep that from following a redirect", hint=_HINT)
 
     def _set(self, request: Any, credential: Credential) -> None:
-        others = [name for name in credential.headers if name.lower() != "authorization"]
-        if others:
-            raise _unguarded(self._signing, others)
-        self._signing.additions.merged(credential).set_on(request.headers)
+        self._refuse(_beside_authorization(credential.headers))
+        self._merged(credential).set_on(request.headers)
+
+    def _refused(self, response: Any) -> bool:
+        """Whether it is our credential that was refused, not what another origin was asked after a redirect."""
+        return response.status_code == _UNAUTHORIZED and self._covers(response.request)
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Carry out the flow of one request of a sync client."""
-        if not self._covers(str(request.url)):
+        if not self._covers(request):
             yield request
             return
-        steps = self._attempts(request)
-        step = next(steps, None)
-        while step is not None:
-            if isinstance(step, Credential):
-                self._set(request, step)
-                response = yield request
-                step = _send(steps, response.status_code)
-            else:
-                step = _send(steps, self._signing.get(step.rejected))
+        credential = self._peek() or self._signing.get()
+        for _ in range(MAX_REPLAYS):
+            self._set(request, credential)
+            if not self._refused((yield request)):
+                return
+            newer = self._signing.get(credential)
+            if newer is credential or not self._replayable(request):
+                return
+            credential = newer
+        self._set(request, credential)
+        yield request
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         """Carry out the flow of one request of an async client."""
-        if not self._covers(str(request.url)):
+        if not self._covers(request):
             yield request
             return
-        steps = self._attempts(request)
-        step = next(steps, None)
-        while step is not None:
-            if isinstance(step, Credential):
-                self._set(request, step)
-                response = yield request
-                step = _send(steps, response.status_code)
-            else:
-                step = _send(steps, await landed(self._signing.start(step.rejected)))
+        credential = self._peek() or await landed(self._signing.start())
+        for _ in range(MAX_REPLAYS):
+            self._set(request, credential)
+            if not self._refused((yield request)):
+                return
+            newer = await landed(self._signing.start(credential))
+            if newer is credential or not self._replayable(request):
+                return
+            credential = newer
+        self._set(request, credential)
+        yield request
 
 
-def _send(steps: Generator[Ask | Credential, Any, None], value: object) -> Ask | Credential | None:
-    """The next step, or None after the last."""
-    try:
-        return steps.send(value)
-    except StopIteration:
-        return None
-
-
-def _unguarded(signing: Signing, names: list[str]) -> OriginError:
-    return OriginError(
-        f"{signing.provider} sends {', '.join(names)}: a bare Auth could not keep that from following a redirect",
-        hint="use keyfob's Client, which guards every hop",
-    )
+def _beside_authorization(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.lower() != "authorization"]
 
 
 async def landed(future: Future[Credential]) -> Credential:
     """Wait for a future of another thread, on asyncio and trio alike. Being cancelled changes nothing for it."""
     if not future.done():
-        event, token = anyio.Event(), anyio.lowlevel.current_token()
-        future.add_done_callback(lambda _: _wake(event, token))
+        event, soon = anyio.Event(), _soon()
+        future.add_done_callback(lambda _: soon(event.set))
         await event.wait()
     return future.result()
 
 
-def _wake(event: anyio.Event, token: Any) -> None:  # anyio's token of an event loop
-    try:
-        anyio.from_thread.run_sync(event.set, token=token)
-    except (RuntimeError, anyio.RunFinishedError):
-        return  # that event loop has ended, and with it whoever waited there
+def _soon() -> Callable[[Callable[[], None]], None]:
+    """A way to have something called in the running event loop from any thread, without waiting for it to be done.
+
+    (`anyio.from_thread` waits: on a loop that ends meanwhile, for ever.)
+    """
+    loop: Any = anyio.lowlevel.current_token().native_token
+    call_soon = getattr(loop, "run_sync_soon", None) or loop.call_soon_threadsafe  # trio's, or asyncio's
+
+    def soon(call: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the event loop has ended, and with it whoever waited there
+            call_soon(call)
+
+    return soon

@@ -5,35 +5,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from keyfob.clients.origin import Origin
-from keyfob.clients.proxies import proxy_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class _Network:
-    """Transports of one library, made by `make(proxy URL or None)` when first needed."""
+    """Transports of one library. `proxy_for` says which proxy an origin is reached through, None for none; `make`
+    makes the transport for that proxy when it is first needed.
 
-    def __init__(self, environ: Mapping[str, str], make: Callable[[str | None], Any]) -> None:
-        self._environ = environ
+    home: the origin that most requests go to; its transport is made at once, so that its faults show at once.
+    """
+
+    def __init__(self, home: Origin, proxy_for: Callable[[Origin], Any], make: Callable[[Any], Any]) -> None:
+        self._proxy_for = proxy_for
         self._make = make
-        self._by_proxy: dict[str | None, Any] = {}
-        self._by_origin: dict[tuple[str, str, int | None], Any] = {}
+        self._by_proxy: dict[Any, Any] = {}
+        self._by_origin: dict[tuple[str, bytes, int | None], Any] = {}
+        self._reach(home)
 
     def _for(self, url: Any) -> Any:  # a URL and a transport of either library
-        key = (url.scheme, url.host, url.port)
+        key = (url.scheme, url.raw_host, url.port)
         transport = self._by_origin.get(key)
         if transport is None:
             scheme = url.scheme.replace("ws", "http")
-            origin = Origin(scheme, url.host, url.port or _DEFAULT_PORTS.get(scheme, 0))
-            transport = self._by_origin[key] = self._through(proxy_for(origin, self._environ))
+            origin = Origin(scheme, url.raw_host.decode(), url.port or _DEFAULT_PORTS.get(scheme, 0))
+            transport = self._by_origin[key] = self._reach(origin)
         return transport
 
-    def _through(self, proxy: str | None) -> Any:
+    def _reach(self, origin: Origin) -> Any:
+        proxy = self._proxy_for(origin)
         if proxy not in self._by_proxy:
-            self._by_proxy[proxy] = self._make(proxy)
+            self._by_proxy.setdefault(proxy, self._make(proxy))  # of two threads that come here at once, one wins
         return self._by_proxy[proxy]
 
 

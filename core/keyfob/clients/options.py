@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from keyfob.clients.proxies import proxy_for
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from keyfob.clients.origin import Origin
     from keyfob.clients.signing import Signing
 
 # What the library's client would hand to the transport it makes; ours is made here, so it is handed on here.
@@ -30,12 +33,19 @@ def client_options(
         **given,
     }
     own = {name: options.pop(name) for name in _TRANSPORT_OPTIONS if name in options}
-    proxy = options.pop("proxy", None)
+    proxy, inner = options.pop("proxy", None), options.pop("transport", None)
     trust_env = options.get("trust_env", True)
-    environ = {"ALL_PROXY": "given:"} if proxy else signing.environ if trust_env else {}
 
-    def make(through: str | None) -> Any:
-        return http_transport(**own, proxy=through and (proxy or through), trust_env=trust_env)
+    def through(origin: Origin) -> Any:
+        """Loopback is reached directly, whatever the environment says: plain http is for no other eyes."""
+        if origin.loopback:
+            return None
+        return proxy if proxy is not None or not trust_env else proxy_for(origin, signing.environ)
 
+    def make(proxy: Any) -> Any:
+        return http_transport(**own, proxy=proxy, trust_env=trust_env)
+
+    if inner is None or proxy is not None:  # as in both libraries a proxy goes before a transport
+        inner = network(signing.base_url.origin, through, make)
     mounts = {pattern: mounted and sign(mounted) for pattern, mounted in (options.get("mounts") or {}).items()}
-    return {**options, "transport": sign(options.get("transport") or network(environ, make)), "mounts": mounts}
+    return {**options, "transport": sign(inner), "mounts": mounts}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-import posixpath
 import socket
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import idna
 
 # A WebSocket is opened by an HTTP request (RFC 6455, section 1.3): its origin is that request's.
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _PORTS = {"http": 80, "https": 443}
+# What httpx and httpx2 leave as it is in a path, besides letters, digits and `_.-~`.
+_UNQUOTED = "!$%&'()*+,/:;=@[\\]^|"
+_DECODINGS = 8  # nobody decodes more often by accident
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,10 @@ def _resolves_to_loopback(port: int) -> bool:
 
 @dataclass(frozen=True)
 class BaseUrl:
-    """A provider's base URL, taken apart: what an entry adds goes to its origin, at or below its path."""
+    """A provider's base URL, taken apart: what an entry adds goes to its origin, at or below its path.
+
+    path: as it is sent (percent-encoded, dot segments resolved), without a slash at its end.
+    """
 
     origin: Origin
     path: str
@@ -68,32 +73,51 @@ class BaseUrl:
             raise ValueError("must begin with https:// or http://")
         if "@" in parts.netloc:
             raise ValueError("must not hold a user name or password; a key belongs in env_key or http_headers")
-        if parts.query or "?" in text:
+        if "?" in text:
             raise ValueError("must not hold a query; write it as query_params")
-        if parts.fragment or "#" in text:
+        if "#" in text:
             raise ValueError("must not hold a fragment")
-        return cls(_origin(parts), _resolved(parts.path).rstrip("/"))
+        path = _sent(parts.path).rstrip("/")
+        if "\\" in path or _climbs(path):
+            raise ValueError("must not hold backslashes, or `..` behind percent signs")
+        return cls(_origin(parts), path)
 
     def __str__(self) -> str:
         return f"{self.origin}{self.path}"
 
     def covers(self, url: str) -> bool:
-        """Whether `url` is at this origin, at or below this path, its dot segments resolved."""
+        """Whether `url` is at this origin, at or below this path, its dot segments resolved.
+
+        One that could be read as climbing above the path is not, however often it is encoded.
+        """
         try:
             parts = _split(url)
-            path = _resolved(parts.path)
-            return _origin(parts) == self.origin and (path == self.path or path.startswith(self.path + "/"))
+            path = _sent(parts.path)
+            below = path == self.path or path.startswith(self.path + "/")
+            return below and _origin(parts) == self.origin and not _climbs(path[len(self.path) :])
         except ValueError:
             return False
 
 
-def _split(text: str) -> SplitResult:
-    if "\\" in text or any(letter.isspace() or not letter.isprintable() for letter in text):
-        raise ValueError("must not hold blanks, backslashes or control characters")
+def shown(url: str) -> str:
+    """A URL fit for a message: without user name, password, query and fragment."""
     try:
-        return urlsplit(text)
+        parts = _split(url)
+        return f"{_origin(parts)}{parts.path}"
+    except ValueError:
+        return "what is no URL of http, https, ws or wss"
+
+
+def _split(text: str) -> SplitResult:
+    if any(letter.isspace() or not letter.isprintable() for letter in text):
+        raise ValueError("must not hold blanks or control characters")
+    try:
+        parts = urlsplit(text)
     except ValueError:
         raise ValueError("is not a URL") from None
+    if "\\" in parts.netloc:  # browsers end the host there, others do not
+        raise ValueError("must not hold backslashes")
+    return parts
 
 
 def _origin(parts: SplitResult) -> Origin:
@@ -109,23 +133,41 @@ def _origin(parts: SplitResult) -> Origin:
 
 def _ascii_host(host: str) -> str:
     """The host as it is compared and looked up: in lower case, in its IDNA form (RFC 5891); addresses as they are."""
-    if ":" in host:
-        return str(ipaddress.IPv6Address(host.partition("%")[0])) + host[len(host.partition("%")[0]) :]
-    host = host.lower()
+    if ":" in host or not host.strip("0123456789."):
+        return _address(host)
     if host.isascii():
-        return host
+        return host.lower()
     try:
         return idna.encode(host, uts46=True).decode("ascii")
     except idna.IDNAError:
         raise ValueError("has a host name that no IDNA form exists for") from None
 
 
-def _resolved(path: str) -> str:
-    """The path as the server may understand it: percent signs decoded until none is left to decode, dots resolved."""
-    for _ in range(8):
-        decoded = unquote(path)
-        if decoded == path:
-            break
-        path = decoded
-    resolved = posixpath.normpath("/" + path.replace("\\", "/").lstrip("/"))
-    return "" if resolved == "/" else resolved
+def _address(host: str) -> str:
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        raise ValueError("has an IP address that is none") from None
+
+
+def _sent(path: str) -> str:
+    """The path as both HTTP libraries send it: dot segments resolved (RFC 3986, section 5.2.4), the rest encoded."""
+    sent: list[str] = []
+    for segment in path.split("/"):
+        if segment not in {".", ".."}:
+            sent.append(segment)
+        elif segment == ".." and len(sent) > 1:
+            sent.pop()
+    return quote("/".join(sent), safe=_UNQUOTED)
+
+
+def _climbs(path: str) -> bool:
+    """Whether a server may find `..` in the path: behind percent signs, beside backslashes, before parameters.
+
+    (Proxies and frameworks decode once more than they should; `/..;/` climbs in Java's.)
+    """
+    for _ in range(_DECODINGS):
+        path, encoded = unquote(path), path
+        if path == encoded:
+            return any(part.partition(";")[0].strip() == ".." for part in path.replace("\\", "/").split("/"))
+    return True

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from keyfob.clients.origin import shown as shown
 from keyfob.credentials.credential import SecretHeaders
 from keyfob.credentials.flights import Flights
 from keyfob.credentials.source import Signer
-from keyfob.errors import OriginError
+from keyfob.errors import OriginError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,33 +40,20 @@ class Signing:
         self.environ = environ
         self.read_timeout = read_timeout
         self.signer = source if isinstance(source, Signer) else None
+        self.covers = base_url.covers
         self.peek = source.peek
-        flights = Flights(source)
+        flights = Flights(source, provider)
         self.get = flights.get
         self.start = flights.start
-        self._prefix = f"{base_url}/"
-
-    def covers(self, url: str) -> bool:
-        """Whether what the entry adds may go to `url`. The common case is decided by two comparisons of text."""
-        if url.startswith(self._prefix):
-            path = url.partition("?")[0]
-            if "/." not in path and "%" not in path:
-                return True
-        return self.base_url.covers(url)
 
     def headers(self, url: str | None = None) -> SecretHeaders:
         """The headers for a request to `url`, or to anywhere below the base URL. May block.
 
-        Raises OriginError where nothing of this provider may go to `url`, CredentialError where none can be had.
+        Raises OriginError where nothing of this provider may go to `url`, CredentialError where none can be had,
+        UsageError where they would have to be computed from the request.
         """
         if url is not None and not self.covers(url):
             raise OriginError(f"{self.provider}'s credential goes to {self.base_url} and below, not to {shown(url)}")
+        if self.signer is not None:
+            raise UsageError(f"{self.provider} signs each request by itself", hint="send it with keyfob's Client")
         return SecretHeaders(dict(self.additions.merged(self.peek() or self.get()).pairs))
-
-
-def shown(url: str) -> str:
-    """A URL fit for a message: without user name, password, query and fragment."""
-    scheme, separator, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    host = authority.rpartition("@")[2]
-    return f"{scheme}{separator}{host}{slash}{path}".partition("?")[0].partition("#")[0]

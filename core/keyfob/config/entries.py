@@ -1,32 +1,23 @@
-"""Entries: the merged configuration, asked for one provider at a time, so that a fault in one does not stop another."""
+"""The entry of one provider: what is set in it, by which file and line, and how its faults are said."""
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
-
-from keyfob.config import builtin
-from keyfob.config.builtin import Base
 from keyfob.config.faults import dotted, meant, toml_key, wrongs
-from keyfob.config.layers import TOO_DEEP, KeyPath, Layer, merge
-from keyfob.config.models import CommandTable, KeyfobFile, KeyfobTable, ProviderEntry
-from keyfob.errors import ConfigError, Fault, UnknownProviderError
+from keyfob.errors import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-Model = TypeVar("Model", bound=BaseModel)
+    from pydantic import BaseModel, ValidationError
 
-# An entry with one of these, or with any table, says itself where requests go or what they carry.
-_DECISIVE = frozenset({
-    "base_url", "requires_openai_auth", "env_key", "experimental_bearer_token", "auth",
-    "http_headers", "env_http_headers", "query_params",
-})  # fmt: skip
+    from keyfob.config.builtin import Base
+    from keyfob.config.layers import KeyPath, Layer
+    from keyfob.config.models import ProviderEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,156 +128,3 @@ def _table(data: object, keys: KeyPath) -> dict[str, Any]:
     for key in keys:
         data = data.get(key, {}) if isinstance(data, dict) else {}
     return data if isinstance(data, dict) else {}
-
-
-def _is_table(value: object) -> bool:
-    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
-
-
-class Configuration:
-    """The layers merged. `environ` moves the built-in local providers."""
-
-    def __init__(self, layers: Sequence[Layer], environ: Mapping[str, str]) -> None:
-        self.layers = layers
-        self._environ = environ
-        try:
-            self._data = merge(layer.data for layer in layers)
-        except RecursionError:
-            raise ConfigError.of([Fault(TOO_DEEP)]) from None
-
-    @property
-    def user_ids(self) -> tuple[str, ...]:
-        """The ids that the files define, in their order. Raises ConfigError if `model_providers` is no table."""
-        return tuple(self._providers)
-
-    @property
-    def default_id(self) -> str:
-        """`model_provider`, or `openai`. Raises ConfigError if it is no string, or if a file chooses a profile."""
-        if "profile" in self._data:  # Codex refuses to start: what the profile was to change would be passed over
-            instead = "remove it, and give --profile NAME, which reads NAME.config.toml"
-            raise ConfigError.of([fault_at(self.layers, ("profile",), "is not read any more", instead)])
-        return self._top("model_provider").model_provider
-
-    @property
-    def allowed_plugins(self) -> tuple[frozenset[str], ...]:
-        """Each allow-list of distributions in force: the managed layer's, then the merged one of the others."""
-        managed = merge(layer.data for layer in self.layers if layer.name == "managed")
-        others = merge(layer.data for layer in self.layers if layer.name != "managed")
-        with self._all_at_once():
-            tables = [self._validated(KeyfobTable, data.get("keyfob", {}), ("keyfob",)) for data in (managed, others)]
-        return tuple(frozenset(table.allow_plugins) for table in tables if table.allow_plugins is not None)
-
-    def built_in(self, provider: str) -> Base | None:
-        """The entry of a built-in provider, or None if there is none of this id."""
-        base = builtin.built_in(provider, self._environ)
-        if base is None or provider != "openai":
-            return base
-        url = self._top("openai_base_url").openai_base_url
-        return Base({**base.data, "base_url": url}, *place(self.layers, ("openai_base_url",))) if url else base
-
-    def decides(self, provider: str) -> bool:
-        """Whether the files say where its requests go, or what they carry.
-
-        Then nothing that a plugin ships under this id counts: its base URL must not get a user's key, nor the user's
-        base URL its key.
-        """
-        own = self._own(provider)
-        if not isinstance(own, dict):
-            return own is not None
-        return any(key in _DECISIVE or _is_table(value) for key, value in own.items())
-
-    def entry(self, provider: str, shipped: Base | None = None) -> Entry:
-        """One entry: what the layers say over what is built in or `shipped` by a plugin.
-
-        Raises UnknownProviderError, or ConfigError with every fault of the files, this entry's first.
-        """
-        base = self.built_in(provider) or shipped
-        if base is None and self._own(provider) is None:
-            raise self._unknown(provider)
-        with self._all_at_once():
-            fields = self._fields(provider, base)
-        extra = fields.model_extra or {}
-        tables = {key: value for key, value in extra.items() if _is_table(value)}
-        scalars = tuple(key for key in extra if key not in tables)
-        entry = Entry(provider, fields, tables, scalars, self.layers, base)
-        return replace(entry, warnings=tuple(_ignored(entry)))
-
-    def faults(self) -> list[Fault]:
-        """Every fault of the files: of the top-level keys, then of each provider."""
-        top = {key: self._data[key] for key in KeyfobFile.model_fields if key in self._data}
-        providers = top.pop("model_providers", {})
-        found = _faults_in(lambda: self._validated(KeyfobFile, top, ()))
-        if not isinstance(providers, dict):
-            return found + _faults_in(lambda: self._providers)
-        return found + [fault for name in providers for fault in _faults_in(partial(self._fields, name))]
-
-    @property
-    def _providers(self) -> dict[str, Any]:
-        providers = self._data.get("model_providers", {})
-        if not isinstance(providers, dict):
-            keys = ("model_providers",)
-            raise ConfigError.of([fault_at(self.layers, keys, "expected a table", "write [model_providers.<id>]")])
-        return providers
-
-    def _own(self, provider: str) -> Any:  # a table, if the file is right
-        return self._providers.get(provider)
-
-    def _fields(self, provider: str, base: Base | None = None) -> ProviderEntry:
-        """The fields of one entry. Raises ConfigError with its faults alone."""
-        table, own = ("model_providers", provider), self._own(provider)
-        if own is not None and provider in builtin.FIXED:
-            instead = f"rename it, for example to {provider}-custom"
-            raise ConfigError.of([fault_at(self.layers, table, "built-in providers cannot be redefined", instead)])
-        if not isinstance(own, dict | None):
-            instead = f"write [model_providers.{toml_key(provider)}]"
-            raise ConfigError.of([fault_at(self.layers, table, "expected a table", instead)])
-        return self._validated(ProviderEntry, merge([base.data if base else {}, own or {}]), table, base)
-
-    def _top(self, key: str) -> KeyfobFile:
-        """The top-level keys, of which that one is checked."""
-        with self._all_at_once():
-            return self._validated(KeyfobFile, {key: self._data[key]} if key in self._data else {}, ())
-
-    def _validated(self, model: type[Model], data: object, table: KeyPath, base: Base | None = None) -> Model:
-        try:
-            return model.model_validate(data)
-        except ValidationError as error:
-            found = wrongs(error, model, data)
-        raise ConfigError.of(
-            [fault_at(self.layers, (*table, *wrong.keys), wrong.message, wrong.instead, base) for wrong in found]
-        )
-
-    @contextmanager
-    def _all_at_once(self) -> Iterator[None]:
-        """Add to the faults that stop what is wanted all others of the files, to be mended in one go."""
-        try:
-            yield
-        except ConfigError as error:
-            faults = error.faults
-        else:
-            return
-        raise ConfigError.of(list(dict.fromkeys([*faults, *self.faults()])))
-
-    def _unknown(self, provider: str) -> UnknownProviderError:
-        near = meant(provider, [*self.user_ids, *builtin.IDS])
-        hint = near or "keyfob providers"
-        if self._data.get("model_provider") == provider:
-            fault = fault_at(self.layers, ("model_provider",), f"there is no provider {provider!r}", near)
-            return UnknownProviderError(str(fault), hint=hint, faults=[fault])
-        files = " or ".join(layer.path for layer in self.layers if layer.path) or "the files, for there are none"
-        return UnknownProviderError(f"there is no provider {provider!r} in {files}", hint=hint)
-
-
-def _faults_in(check: Callable[[], object]) -> list[Fault]:
-    try:
-        check()
-    except ConfigError as error:
-        return list(error.faults)
-    return []
-
-
-def _ignored(entry: Entry) -> Iterator[Fault]:
-    """A warning for each scalar that nobody knows; an unknown table is an error, and routing's business."""
-    yield from entry.unknown(ProviderEntry, (), entry.scalars)
-    if entry.fields.auth:
-        yield from entry.unknown(CommandTable, ("auth",), entry.fields.auth.model_extra or ())

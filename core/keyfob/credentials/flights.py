@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.forks import forget_after_fork
-from keyfob.errors import CredentialError
+from keyfob.errors import CredentialError, KeyfobError, PluginError
 
 if TYPE_CHECKING:
     from keyfob.credentials.credential import Credential
@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 
 class Flights:
-    """The calls to one source's `get` that are under way, one for each rejected credential."""
+    """The calls to one source's `get` that are under way, one for each rejected credential.
 
-    def __init__(self, source: CredentialSource) -> None:
+    provider: whose source it is, for messages.
+    """
+
+    def __init__(self, source: CredentialSource, provider: str) -> None:
         self._source = source
+        self._provider = provider
         self.forget()
         forget_after_fork(self)
 
@@ -28,7 +32,10 @@ class Flights:
         self._under_way: dict[int, Future[Credential]] = {}
 
     def get(self, rejected: Credential | None = None) -> Credential:
-        """What the source's `get` returns or raises; made in this thread, unless somebody is already at it."""
+        """What the source's `get` returns or raises; made in this thread, unless somebody is already at it.
+
+        Raises CredentialError, and PluginError for what a source may not raise.
+        """
         future, mine = self._join(rejected)
         if mine:
             self._fly(future, rejected)
@@ -38,7 +45,11 @@ class Flights:
         """The same as a future, made in a thread of its own that nobody's cancellation stops."""
         future, mine = self._join(rejected)
         if mine:
-            threading.Thread(target=self._fly, args=(future, rejected), name="keyfob-credential").start()
+            try:
+                threading.Thread(target=self._fly, args=(future, rejected), name="keyfob-credential").start()
+            except RuntimeError as error:  # no more threads; the interpreter is on its way out
+                self._land(rejected)
+                future.set_exception(CredentialError(f"{self._provider}: {error}"))
         return future
 
     def _join(self, rejected: Credential | None) -> tuple[Future[Credential], bool]:
@@ -52,7 +63,7 @@ class Flights:
 
     def _fly(self, future: Future[Credential], rejected: Credential | None) -> None:
         try:
-            credential = self._source.get(rejected=rejected)
+            credential = self._ask(rejected)
         except Exception as error:  # noqa: BLE001  # it is raised where it is waited for
             self._land(rejected)
             future.set_exception(error)
@@ -63,6 +74,14 @@ class Flights:
         else:
             self._land(rejected)
             future.set_result(credential)
+
+    def _ask(self, rejected: Credential | None) -> Credential:
+        try:
+            return self._source.get(rejected=rejected)
+        except KeyfobError:
+            raise
+        except Exception as error:
+            raise PluginError(f"{self._provider}: its auth plugin broke: {type(error).__name__}") from error
 
     def _land(self, rejected: Credential | None) -> None:
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from keyfob.credentials.credential import Credential
-from keyfob.errors import CredentialError
+from keyfob.errors import MissingCredentialError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,28 +37,38 @@ class Signer(CredentialSource, Protocol):
 
 
 class StaticSource:
-    """The source of a static plugin: asks `read` each time, so that what changed outside is seen at once."""
+    """The source of a static plugin: looks each time, so that what changed outside is seen at once.
 
-    __slots__ = ("_last", "_read")
+    read: the headers, name → value. Raises CredentialError, or KeyError with the name of a variable that is not set.
+    watch: what they are made of, where looking at that is cheaper; `read` is called again when it is another.
+    """
 
-    def __init__(self, read: Callable[[], Mapping[str, str]]) -> None:
+    __slots__ = ("_last", "_read", "_watch")
+
+    def __init__(self, read: Callable[[], Mapping[str, str]], *, watch: Callable[[], object] | None = None) -> None:
         self._read = read
-        self._last: tuple[Mapping[str, str], Credential] | None = None
+        self._watch = watch or read
+        self._last: tuple[object, Credential | None] = (None, None)
 
     def peek(self) -> Credential | None:
-        """The credential, or None where `read` raises."""
+        """The credential, or None where `get` would raise."""
         try:
-            return self.get()
-        except CredentialError:
+            seen, credential = self._last
+            return credential if credential is not None and self._watch() == seen else self.get()
+        except Exception:  # noqa: BLE001  # `get` is asked next, and its errors are heard
             return None
 
     def get(self, *, rejected: Credential | None = None) -> Credential:
-        """The credential; the same object for as long as `read` returns the same headers."""
-        del rejected  # nothing can be done for it but to look again, which is what is done anyway
-        headers = self._read()
-        last = self._last
-        if last is not None and last[0] == headers:
-            return last[1]
-        credential = Credential(headers)
-        self._last = (headers, credential)
-        return credential
+        """The credential; the same object for as long as what it is made of is the same.
+
+        rejected: nothing can be done for it but to look again, which is what is done anyway.
+        """
+        try:
+            seen = self._watch()
+            last, credential = self._last
+            if credential is None or last != seen:
+                credential = Credential(self._read())
+                self._last = (seen, credential)
+            return credential
+        except KeyError as error:
+            raise MissingCredentialError(f"{error.args[0]} is not set") from None

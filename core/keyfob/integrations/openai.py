@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from keyfob import api
 from keyfob.errors import KeyfobError, OriginError
-from keyfob.host import Host, Provider
+from keyfob.provider import Provider
 
 try:
     import openai
@@ -24,6 +24,7 @@ except ModuleNotFoundError as error:
     raise ImportError("keyfob.integrations.openai needs OpenAI's SDK: pip install 'keyfob[openai]'") from error
 
 if TYPE_CHECKING:
+    from keyfob.host import Host
     from collections.abc import Callable, Iterator, Mapping
     from typing import Self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,11 +11,13 @@ from pydantic import BaseModel
 from keyfob.plugin import (
     AuthPlugin,
     Context,
+    CredentialSource,
     IllegalHeaderError,
     MissingCredentialError,
     ProviderInfo,
     State,
     StaticAuth,
+    StaticSource,
     hookimpl,
     illegal_part,
 )
@@ -42,6 +45,11 @@ class EnvKey(StaticAuth[Options]):
             message = f"the value of {options.env_key} cannot stand in an HTTP header: it has {illegal}"
             raise IllegalHeaderError(message, hint=f"set {options.env_key} anew; a copied key is one line of ASCII")
         return {"Authorization": f"Bearer {value}"}
+
+    def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
+        """A source that looks at the variable for each request, and at the rest only when it has changed."""
+        read, variable = partial(self.headers, options, context), partial(context.environ.get, options.env_key)
+        return StaticSource(read, watch=variable)
 
     def state(self, provider: ProviderInfo, options: Options, context: Context) -> State:
         """Whether the variable is set to something that can be sent."""

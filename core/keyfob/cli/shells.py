@@ -1,0 +1,180 @@
+"""The completion scripts of bash, zsh and fish."""
+
+from __future__ import annotations
+
+import shlex
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class Kind(Enum):
+    """Values that are looked up when they are asked for."""
+
+    IDS = "ids"
+    FILES = "files"
+
+
+Values: TypeAlias = tuple[str, ...] | Kind
+_GENERAL = "-c --config -p --profile -h --help --version"
+
+
+class Option(NamedTuple):
+    """An option under all its names; `values` is None where it takes none."""
+
+    names: tuple[str, ...]
+    help: str
+    values: Values | None
+
+
+class Words(NamedTuple):
+    """What can stand after one command."""
+
+    command: str
+    help: str
+    options: Sequence[Option]
+    arguments: Values
+
+
+_BASH = """\
+# Completion of keyfob for bash.
+_keyfob() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local command='' list='' ids='' files='' word i
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        case $word in
+            -c | --config | -p | --profile) ((i++)) ;;
+            --) [[ $command == exec ]] && { compopt -o default; return; } ;;
+            -*) ;;
+            *) command=${command:-$word} ;;
+        esac
+    done
+    case "$command $previous" in
+@VALUES@
+        *)
+            case $command in
+@COMMANDS@
+            esac
+            ;;
+    esac
+    COMPREPLY=($(compgen -W "$list" -- "$current"))
+    if [[ $ids ]]; then
+        while IFS= read -r word; do
+            printf -v word %q "$word"
+            [[ $word == "$current"* ]] && COMPREPLY+=("$word")
+        done < <(keyfob completion --ids 2>/dev/null)
+    fi
+    [[ $files ]] && compopt -o default
+}
+complete -F _keyfob keyfob
+"""
+
+_ZSH = """\
+#compdef keyfob
+# Completion of keyfob for zsh.
+_keyfob() {
+    local command='' list='' ids='' files='' word i
+    for ((i = 2; i < CURRENT; i++)); do
+        word=$words[i]
+        case $word in
+            (-c | --config | -p | --profile) ((i++)) ;;
+            (--)
+                if [[ $command == exec ]]; then
+                    words=("${(@)words[i + 1, -1]}")
+                    ((CURRENT -= i))
+                    _normal
+                    return
+                fi
+                ;;
+            (-*) ;;
+            (*) command=${command:-$word} ;;
+        esac
+    done
+    case "$command $words[CURRENT - 1]" in
+@VALUES@
+        (*)
+            case $command in
+@COMMANDS@
+            esac
+            ;;
+    esac
+    [[ -n $list ]] && compadd -- ${=list}
+    [[ -n $ids ]] && compadd -- "${(@f)$(keyfob completion --ids 2>/dev/null)}"
+    [[ -n $files ]] && _files
+    return 0
+}
+if [[ $funcstack[1] == _keyfob ]]; then _keyfob "$@"; else compdef _keyfob keyfob; fi
+"""
+
+_FISH = """\
+# Completion of keyfob for fish.
+complete -c keyfob -f
+complete -c keyfob -s c -l config -x -d 'set a key of the configuration'
+complete -c keyfob -s p -l profile -x -d 'read a profile over config.toml'
+"""
+
+
+def bash(commands: Sequence[Words]) -> str:
+    """The script for bash."""
+    return _filled(_BASH, commands, "{})")
+
+
+def zsh(commands: Sequence[Words]) -> str:
+    """The script for zsh."""
+    return _filled(_ZSH, commands, "({})")
+
+
+def _filled(script: str, commands: Sequence[Words], pattern: str) -> str:
+    """The script with its cases filled in: what follows an option that takes a value, and what follows a command."""
+    after_option = [
+        f"        {pattern.format(' | '.join(_quoted(f'{words.command} {name}') for name in option.names))} "
+        f"{_set(option.values)} ;;"
+        for words in commands
+        for option in words.options
+        if option.values is not None
+    ]
+    names = " ".join(words.command for words in commands)
+    after_command = [f"                {pattern.format(_quoted(''))} list={_quoted(f'{names} {_GENERAL}')} ;;"]
+    for words in commands:
+        options = [name for option in words.options for name in option.names]
+        after_command.append(f"                {pattern.format(words.command)} {_set(words.arguments, options)} ;;")
+    filled = script.replace("@VALUES@", "\n".join(after_option)).replace("@COMMANDS@", "\n".join(after_command))
+    return filled.rstrip("\n")
+
+
+def _set(values: Values, options: Sequence[str] = ()) -> str:
+    """The assignments that say what can follow."""
+    if isinstance(values, Kind):
+        return f"{values.value}=yes" + (f" list={_quoted(' '.join(options))}" if options else "")
+    return f"list={_quoted(' '.join([*values, *options]))}"
+
+
+def _quoted(text: str) -> str:
+    return f"'{text}'"
+
+
+def fish(commands: Sequence[Words]) -> str:
+    """The script for fish."""
+    return _FISH + "\n".join(line for words in commands for line in _fish_lines(words))
+
+
+def _fish_lines(words: Words) -> Iterator[str]:
+    yield f"complete -c keyfob -n __fish_use_subcommand -a {words.command} -d {shlex.quote(words.help)}"
+    here = f"complete -c keyfob -n '__fish_seen_subcommand_from {words.command}'"
+    if words.arguments:
+        yield f"{here} {_fish_values(words.arguments)}"
+    for option in words.options:
+        names = " ".join(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names)
+        value = "" if option.values is None else f" -r {_fish_values(option.values)}"
+        yield f"{here} {names}{value} -d {shlex.quote(' '.join(option.help.split()))}"
+
+
+def _fish_values(values: Values) -> str:
+    if values is Kind.FILES:
+        return "-F"
+    listed = "(keyfob completion --ids 2>/dev/null)" if isinstance(values, Kind) else " ".join(values)
+    return f"-f -a {shlex.quote(listed)}" if listed else "-f"

@@ -1,0 +1,268 @@
+"""One provider of a host: where requests go, the plugin that authenticates them, and the credentials it yields."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from keyfob.clients.additions import Additions
+from keyfob.clients.origin import BaseUrl
+from keyfob.clients.signing import Signing, shown
+from keyfob.config import snapshot
+from keyfob.config.builtin import FIXED, IDS
+from keyfob.credentials.asking import asked
+from keyfob.credentials.source import CredentialSource
+from keyfob.errors import ConfigError, CredentialError, KeyfobError, PluginError
+from keyfob.plugin.contract import ProviderInfo, State, SuppliesBaseUrl, SupportsState
+from keyfob.routing.builtin import MODULES
+from keyfob.routing.explain import Explanation, PluginPlace, Verdict
+from keyfob.routing.isolation import isolated, isolated_source
+from keyfob.routing.route import Route, route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from keyfob.config.entries import Entry
+    from keyfob.credentials.credential import Credential, SecretHeaders
+    from keyfob.host import Host
+    from keyfob.routing.plugins import Loaded
+
+
+Part = TypeVar("Part")
+
+
+class Provider:
+    """One provider: where requests go, the plugin that authenticates them, and the credentials it yields.
+
+    Each part is resolved when first needed, and raises ConfigError if what it needs cannot be used.
+    """
+
+    def __init__(self, host: Host, provider: str) -> None:
+        self.id = provider
+        self._host = host
+
+    def __repr__(self) -> str:
+        return f"<Provider {self.id}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("providers are not pickled: they hold secrets")
+
+    @cached_property
+    def entry(self) -> Entry:
+        """The entry as configured."""
+        configuration = self._host.configuration
+        alone = self.id in IDS or configuration.decides(self.id)
+        entry = configuration.entry(self.id, None if alone else self._host.plugins.shipped(self.id))
+        self._host.report(entry.warnings)
+        return entry
+
+    @cached_property
+    def route(self) -> Route:
+        """Which plugin it goes to, and why."""
+        return route(self.entry, self._host.plugins)
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The plugin itself, imported when first needed."""
+        return self._host.plugins.load(self.route.plugin)
+
+    @cached_property
+    def options(self) -> BaseModel:
+        """The plugin's options: its table, or for a built-in plugin the keys of the entry that it reads."""
+        entry, key, model = self.entry, self.route.key, self.loaded.plugin.options
+        table = (key,) if key is not None and key in entry.tables else ()
+        data = entry.tables[table[0]] if table else _fields(entry, model)
+        with self._isolated("its options"):
+            try:
+                options: BaseModel = model.model_validate(data)
+            except ValidationError as error:
+                faults = entry.faults_of(error, model, data, table)
+                raise ConfigError.of(faults) from None
+        if table and model.model_config.get("extra", "ignore") == "ignore":
+            self._host.report(entry.unknown(model, table, data))
+        return options
+
+    @cached_property
+    def info(self) -> ProviderInfo:
+        """What the plugin is told of this provider."""
+        fields = self.entry.fields
+        return ProviderInfo(self.id, fields.name or self.id, fields.base_url)
+
+    @cached_property
+    def base_url(self) -> BaseUrl:
+        """Where requests go: the entry's base URL, else the one its plugin knows."""
+        text = self.entry.fields.base_url
+        if text is None:
+            text = self._plugins_base_url()
+        try:
+            return self._checked(BaseUrl.parse(text))
+        except ValueError as error:
+            raise ConfigError.of([self.entry.fault("base_url", str(error))]) from None
+
+    def _plugins_base_url(self) -> str:
+        plugin = self.loaded.plugin
+        if isinstance(plugin, SuppliesBaseUrl):
+            with self._isolated("base_url"):
+                return str(plugin.base_url(self.info, self.options, self._host.context))
+        fault = self.entry.fault(None, "there is no base_url", 'write base_url = "https://…"')
+        raise ConfigError.of([fault])
+
+    def _checked(self, base_url: BaseUrl) -> BaseUrl:
+        """Plain http would show the credential to the network: it goes to loopback only, unless the entry allows it."""
+        origin = base_url.origin
+        if origin.scheme == "https" or self.entry.fields.allow_http or origin.loopback:
+            return base_url
+        fault = self.entry.fault("base_url", f"plain http to {origin.host} would send credentials in the clear")
+        hint = f"use https, or write {self._permission(fault.provider)}: allow_http = true"
+        raise ConfigError(str(fault), hint=hint, faults=[fault])
+
+    def _permission(self, provider: str | None) -> str:
+        """Where the line that allows plain http belongs; a built-in entry cannot take it."""
+        if self.id in FIXED:
+            return "an entry of your own, with this base_url and"
+        return f"under [model_providers.{provider}] in {self._host.places.codex_home}/keyfob.toml"
+
+    @property
+    def source(self) -> CredentialSource:
+        """What yields its credentials; one for all threads, or each would run the command."""
+        opened: CredentialSource | None = self.__dict__.get("_source")
+        if opened is None:
+            opened = self.__dict__.setdefault("_source", self._opened())
+        return opened
+
+    def _opened(self) -> CredentialSource:
+        if self.id in asked(self._host.environ):
+            raise CredentialError(
+                f"provider {self.id} is being asked for its credential by a command that is run to answer just that",
+                hint=f"keyfob explain {self.id}",
+            )
+        loaded = self.loaded
+        with self._isolated("open"):
+            source: object = loaded.plugin.open(self.info, self.options, self._host.context)
+        if not isinstance(source, CredentialSource):
+            raise PluginError(f"{loaded.owner}: open() of plugin `{self.route.plugin}` returned no CredentialSource")
+        return source if self.route.plugin in MODULES else isolated_source(source, loaded.owner)
+
+    def _isolated(self, what: str) -> AbstractContextManager[None]:
+        return isolated(self.loaded.owner, f"plugin `{self.route.plugin}` broke in {what}")
+
+    @cached_property
+    def signing(self) -> Signing:
+        """What a client needs in order to send to this provider."""
+        fields = self.entry.fields
+        return Signing(
+            self.id,
+            self.base_url,
+            Additions(fields.http_headers, fields.env_http_headers, fields.query_params, self._host.environ),
+            self.source,
+            environ=self._host.environ,
+            read_timeout=fields.stream_idle_timeout_ms / 1000,
+        )
+
+    @property
+    def plugin(self) -> str:
+        """The key of the plugin it goes to; known from the snapshot where that holds."""
+        held = self._host.snapshot
+        routed = held.routed(self.id) if held else None
+        return routed.plugin if routed else self.route.plugin
+
+    @property
+    def routed(self) -> snapshot.Routed | None:
+        """What the snapshot is to hold of it; None if it has a fault."""
+        try:
+            route, entry = self.route, self.entry
+        except ConfigError:
+            return None
+        setting = entry.setting(route.key) if route.key else None
+        file, line = (setting.path or "", str(setting.line or "")) if setting else ("", "")
+        return snapshot.Routed(route.plugin, entry.fields.env_key or "" if route.plugin == "envkey" else "", file, line)
+
+    def explain(self, url: str | None = None) -> Explanation:
+        """The whole decision, told without running a command, asking an issuer or unlocking anything.
+
+        url: also say whether the credential would be sent there. Never raises for a fault of the configuration.
+        """
+        faults: dict[str, None] = {}
+
+        def part(read: Callable[[], Part]) -> Part | None:
+            try:
+                return read()
+            except KeyfobError as error:
+                faults[str(error)] = None
+                return None
+
+        entry, route = part(lambda: self.entry), part(lambda: self.route)
+        loaded, base_url = part(lambda: self.loaded), part(lambda: self.base_url)
+        state = part(self.state)
+        credential = part(lambda: self.source.peek())
+        own = (*entry.fields.http_headers, *entry.fields.env_http_headers) if entry else ()
+        return Explanation(
+            provider=self.id,
+            default=part(lambda: self._host.default_id) == self.id,
+            settings=entry.settings if entry else (),
+            claims=route.claims if route else (),
+            plugin=PluginPlace(route.plugin, loaded.distribution, loaded.version, loaded.file)
+            if route and loaded
+            else None,
+            ready=state.ready if state else None,
+            state=state.summary if state else None,
+            comes_from=state.comes_from if state else None,
+            expires_at=credential.expires_at if credential else None,
+            headers=tuple(dict.fromkeys([*own, *(state.headers if state else ())])),
+            query_params=tuple(entry.fields.query_params) if entry else (),
+            base_url=str(base_url) if base_url else None,
+            origin=str(base_url.origin) if base_url else None,
+            verdict=_verdict(base_url, url) if base_url and url is not None else None,
+            faults=tuple(faults),
+        )
+
+    def state(self) -> State:
+        """Whether a credential could be had, told without running, asking or unlocking anything."""
+        plugin = self.loaded.plugin
+        if isinstance(plugin, SupportsState):
+            with self._isolated("state"):
+                return plugin.state(self.info, self.options, self._host.context)
+        credential = self.source.peek()
+        comes_from = f"plugin {self.route.plugin}"
+        if credential is None:
+            return State(ready=False, summary="not known until asked", comes_from=comes_from, headers=())
+        return State(ready=True, summary="ready", comes_from=comes_from, headers=tuple(credential.headers))
+
+    def credential(self) -> Credential:
+        """A usable credential. May block. Raises CredentialError."""
+        return self.source.peek() or self.signing.get()
+
+    def headers(self, url: str | None = None) -> SecretHeaders:
+        """The headers to put on a request to `url`, or to anywhere below the base URL. May block.
+
+        Printing them shows names, not values. Raises OriginError where nothing of this provider may go to `url`, and
+        CredentialError.
+        """
+        return self.signing.headers(url)
+
+
+def _verdict(base_url: BaseUrl, url: str) -> Verdict:
+    if base_url.covers(url):
+        return Verdict(shown(url), sent=True, reason=f"it is at or below {base_url}")
+    return Verdict(shown(url), sent=False, reason=f"it is not at or below {base_url}")
+
+
+def _fields(entry: Entry, model: type[BaseModel]) -> dict[str, Any]:
+    """The fields of the entry that a built-in plugin reads; a relative `auth.cwd` counts from the file that sets it."""
+    fields = entry.fields.model_dump(include=set(model.model_fields))
+    command = fields.get("auth")
+    if command and command["cwd"] is not None:
+        command["cwd"] = os.path.join(entry.folder_of("auth", "cwd") or _current_folder(), command["cwd"])
+    return fields
+
+
+def _current_folder() -> str:
+    """The current folder; "" where it was deleted, and then nothing is found there."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
