@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from keyfob.errors import OriginError as OriginError
     from keyfob.host import ConfigWarning as ConfigWarning
     from keyfob.host import Host as Host
-    from keyfob.provider import Provider as Provider
+    from keyfob.providers import Provider as Provider
 
 _MODULES = {
     "ConfigError": "keyfob.errors",
@@ -33,7 +33,7 @@ _MODULES = {
     "Host": "keyfob.host",
     "KeyfobError": "keyfob.errors",
     "OriginError": "keyfob.errors",
-    "Provider": "keyfob.provider",
+    "Provider": "keyfob.providers",
     "SecretHeaders": "keyfob.credentials.credential",
     "httpx": "keyfob.httpx",
     "httpx2": "keyfob.httpx2",

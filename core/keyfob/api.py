@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keyfob.host import Host
-from keyfob.provider import Provider
+from keyfob.providers import Provider
 
 if TYPE_CHECKING:
     from keyfob.clients.signing import Signing

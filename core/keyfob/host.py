@@ -16,7 +16,7 @@ from keyfob.config.layers import read_layers
 from keyfob.config.places import Places, site_folders
 from keyfob.errors import ConfigError
 from keyfob.plugin.contract import Context
-from keyfob.provider import Provider
+from keyfob.providers import Provider
 from keyfob.routing.installed import declarations, metadata_files
 from keyfob.routing.plugins import Plugins
 
@@ -126,7 +126,7 @@ class Host:
         if not self._plain:
             return False
         try:
-            routed = {name: found for name in self.ids if (found := self.provider(name).routed) is not None}
+            routed = {name: self.provider(name).routed for name in self.ids}
             return snapshot.save(self.places, self._profile, self._watched, self.default_id, routed, time.time())
         except ConfigError:
             return False

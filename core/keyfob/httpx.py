@@ -9,7 +9,7 @@ from keyfob.clients import httpx as _httpx
 
 if TYPE_CHECKING:
     from keyfob.host import Host
-    from keyfob.provider import Provider
+    from keyfob.providers import Provider
 
 __all__ = ["AsyncClient", "Auth", "Client"]
 

@@ -9,7 +9,7 @@ from keyfob.clients import httpx2 as _httpx2
 
 if TYPE_CHECKING:
     from keyfob.host import Host
-    from keyfob.provider import Provider
+    from keyfob.providers import Provider
 
 __all__ = ["AsyncClient", "Auth", "Client"]
 

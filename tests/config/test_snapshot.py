@@ -73,9 +73,10 @@ def test_it_knows_what_each_provider_came_to(places):
     assert "lab" in held.ids
 
 
-def test_a_broken_entry_is_not_in_it(places):
-    """So whoever asks for it reads the configuration, and its fault."""
+def test_how_a_broken_entry_is_routed_is_not_in_it(places):
+    """But for its id: whoever asks for it reads the configuration, and its fault."""
     assert remembered(places)
+    assert "broken" in load(places).ids
     assert load(places).routed("broken") is None
     assert load(places).routed("nobody") is None
 

@@ -104,11 +104,16 @@ class TestHeaders:
         assert "X-Key" in str(caught.value)
         assert SECRET not in str(caught.value)
 
-    @pytest.mark.parametrize("value", ["", "a", "a b", "a\tb", "".join(map(chr, range(0x21, 0x7F)))])
+    @pytest.mark.parametrize("value", ["a", "a b", "a\tb", "".join(map(chr, range(0x21, 0x7F)))])
     def test_a_legal_value_is_taken(self, value: str) -> None:
-        """Any printable ASCII, blanks within, nothing at all."""
+        """Any printable ASCII, blanks within."""
         assert illegal_part(value) is None
         assert Credential({"X-Key": value}).headers["X-Key"] == value
+
+    def test_an_empty_value_is_no_credential(self) -> None:
+        """A plugin that reads a variable which is set to nothing has found none."""
+        with pytest.raises(IllegalHeaderError, match="X-Key would be empty"):
+            Credential({"X-Key": ""})
 
     @pytest.mark.parametrize("name", ["", "X Key", "X-Key:", "X-Key\n", "Schlüssel", "X(Key)"])
     def test_an_illegal_name_is_refused(self, name: str) -> None:

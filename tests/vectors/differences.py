@@ -45,7 +45,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[str, Fields]]] = {
         "env_key_inner_newline": _nothing_sent("illegal-header"),
         "env_key_padded": {"authorization": ["Bearer k-env"]},
         "env_key_trailing_newline": {"authorization": ["Bearer k-env"]},
-        "http_headers_bad_name": _nothing_sent("illegal-header"),
+        "http_headers_bad_name": _nothing_sent("config"),
     },
     'design: refuses an entry without `name`, or with `wire_api = "chat"`'
     " | `name` defaults to the id; `wire_api` is the client's business": {

@@ -8,14 +8,30 @@ import sys
 
 def main() -> int:
     """Run the command that `sys.argv` names; what the process exits with."""
-    arguments = sys.argv[1:]
-    if arguments[:1] == ["token"]:
-        from keyfob.cli.warm import token
+    try:
+        return 0 if _warm(sys.argv[1:]) else _whole(sys.argv[1:])
+    except KeyboardInterrupt:
+        return 130
 
-        value = token(arguments[1:])
-        if value is not None:
-            sys.stdout.write(f"{value}\n")
-            return 0
+
+def _warm(arguments: "list[str]") -> bool:
+    """Whether the answer was there at once, and was printed. If it cannot be printed, the whole way round says why."""
+    if arguments[:1] != ["token"] or sys.stdout is None:
+        return False
+    from keyfob.cli.warm import token
+
+    value = token(arguments[1:])
+    if value is None:
+        return False
+    try:
+        sys.stdout.write(f"{value}\n")
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _whole(arguments: "list[str]") -> int:
     from keyfob.cli.run import run
 
     return run(arguments)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from ssl import SSLContext
 
-    from keyfob.provider import Provider
+    from keyfob.providers import Provider
 
 _AT_ONCE = 16
 # Bytes. The longest known lists of models have less than one million.

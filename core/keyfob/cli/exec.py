@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from keyfob.cli.commands import Parser
     from keyfob.cli.run import Session
-    from keyfob.provider import Provider
+    from keyfob.providers import Provider
 
 
 class NotFoundError(KeyfobError):

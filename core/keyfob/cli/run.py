@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from keyfob.config.places import Places
     from keyfob.errors import Fault
     from keyfob.host import Host
-    from keyfob.provider import Provider
+    from keyfob.providers import Provider
 
 # With this variable set, an error is followed by where in the code it came from.
 TRACE = "KEYFOB_TRACE"

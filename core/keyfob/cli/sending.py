@@ -18,7 +18,7 @@ from keyfob.errors import KeyfobError, OriginError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from keyfob.provider import Provider
+    from keyfob.providers import Provider
 
 # The library of the clients, for the types of its errors; clients/httpx.py is the one place that imports it.
 library: Any = Transport.library

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from keyfob.cli.commands import Parser
     from keyfob.cli.run import Session
-    from keyfob.provider import Provider
+    from keyfob.providers import Provider
 
 _HELP = """the shape: token; header (`Authorization: Bearer …`); json; env (lines for eval: OPENAI_BASE_URL and
 OPENAI_API_KEY); exec-credential (for kubectl)"""

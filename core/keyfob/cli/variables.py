@@ -8,7 +8,7 @@ from keyfob.errors import UsageError
 
 if TYPE_CHECKING:
     from keyfob.credentials.credential import Credential
-    from keyfob.provider import Provider
+    from keyfob.providers import Provider
 
 BASE_URL, API_KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
 

@@ -14,6 +14,7 @@ from keyfob.credentials.headers import illegal_part
 
 def token(arguments: "list[str]") -> "str | None":
     """The token of the provider that `arguments` names, the default one if there are none; None if it takes more."""
+    arguments = [word for word in arguments if word != "--repeat-means-refused"]  # a variable cannot be renewed
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
         return None
     if any(name in os.environ for name in snapshot.BYPASS):

@@ -47,6 +47,8 @@ class Additions:
     ) -> None:
         for name, value in fixed.items():
             check_header(name, value.strip(), f"http_headers: the value of {name}")
+        for name in names:
+            check_header(name, "", name)
         self.query = dict(query)
         self._fixed = {name: value.strip() for name, value in fixed.items()}
         self._names = dict(names)

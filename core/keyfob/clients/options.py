@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from keyfob.clients.proxies import proxy_for
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 _TRANSPORT_OPTIONS = ("cert", "http1", "http2", "limits", "verify")
 # Seconds to connect, to send, and to get a connection from the pool; the time to read is the entry's own.
 _TIMEOUT = 30.0
+# What the libraries look for certificates in.
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def client_options(
@@ -32,9 +35,12 @@ def client_options(
         "timeout": library.Timeout(_TIMEOUT, read=signing.read_timeout),
         **given,
     }
-    own = {name: options.pop(name) for name in _TRANSPORT_OPTIONS if name in options}
-    proxy, inner = options.pop("proxy", None), options.pop("transport", None)
     trust_env = options.get("trust_env", True)
+    own = {name: options.pop(name) for name in _TRANSPORT_OPTIONS if name in options}
+    if not own.keys() & {"verify", "cert"}:
+        files = tuple(map(signing.environ.get, _CERTIFICATES))
+        own["verify"] = _default_context(library, files, trust_env, http2=own.get("http2", False))
+    proxy, inner = options.pop("proxy", None), options.pop("transport", None)
 
     def through(origin: Origin) -> Any:
         """Loopback is reached directly, whatever the environment says: plain http is for no other eyes."""
@@ -49,3 +55,12 @@ def client_options(
         inner = network(signing.base_url.origin, through, make)
     mounts = {pattern: mounted and sign(mounted) for pattern, mounted in (options.get("mounts") or {}).items()}
     return {**options, "transport": sign(inner), "mounts": mounts}
+
+
+@lru_cache(maxsize=16)
+def _default_context(library: Any, files: tuple[str | None, ...], trust_env: bool, *, http2: bool) -> Any:  # noqa: ARG001, FBT001
+    """The library's own TLS context, made once for all clients alike: reading the certificates takes 20 ms and more.
+
+    files: where they are, http2: which protocols a connection will write into it; both only tell contexts apart.
+    """
+    return library.create_ssl_context(trust_env=trust_env)

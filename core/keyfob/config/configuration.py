@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -69,7 +69,9 @@ class Configuration:
 
     def built_in(self, provider: str) -> Base | None:
         """The entry of a built-in provider, or None if there is none of this id."""
-        base = builtin.built_in(provider, self._environ)
+        base, own = builtin.built_in(provider, self._environ), self._own(provider)
+        if base and "aws" in base.data and isinstance(own, dict) and "auth" in own:
+            return Base({key: value for key, value in base.data.items() if key != "aws"})  # as Codex: a command instead
         if base is None or provider != "openai":
             return base
         url = self._top("openai_base_url").openai_base_url
@@ -102,6 +104,7 @@ class Configuration:
         entry = Entry(provider, fields, tables, scalars, self.layers, base)
         return replace(entry, warnings=tuple(_ignored(entry)))
 
+    @cached_property
     def faults(self) -> list[Fault]:
         """Every fault of the files: of the top-level keys, then of each provider."""
         top = {key: self._data[key] for key in KeyfobFile.model_fields if key in self._data}
@@ -156,7 +159,7 @@ class Configuration:
             faults = error.faults
         else:
             return
-        raise ConfigError.of(list(dict.fromkeys([*faults, *self.faults()])))
+        raise ConfigError.of(list(dict.fromkeys([*faults, *self.faults])))
 
     def _unknown(self, provider: str) -> UnknownProviderError:
         near = meant(provider, [*self.user_ids, *builtin.IDS])

@@ -51,12 +51,9 @@ class Snapshot:
         self.default = self._find("default")[0]
 
     def routed(self, provider: str) -> "Routed | None":
-        """Where `provider` is routed, or None if the snapshot does not know it."""
-        if _plain(provider):
-            fields = self._find(f"provider\t{provider}")
-            if len(fields) == 4:
-                return Routed(*fields)
-        return None
+        """Where `provider` is routed, or None if the snapshot does not know."""
+        fields = self._find(f"provider\t{provider}") if _plain(provider) else []
+        return Routed(*fields) if len(fields) == 4 and fields[0] else None
 
     @property
     def ids(self) -> "list[str]":
@@ -191,12 +188,21 @@ def _age(path: str, now: float) -> float:
 
 
 def save(
-    places: "Places", profile: "str | None", watched: Watched, default: str, providers: "dict[str, Routed]", now: float
+    places: "Places",
+    profile: "str | None",
+    watched: Watched,
+    default: str,
+    providers: "dict[str, Routed | None]",
+    now: float,
 ) -> bool:
-    """Write the snapshot, if what it was made of has settled. Whether it was written: without a cache all goes on."""
+    """Write the snapshot, if what it was made of has settled. Whether it was written: without a cache all goes on.
+
+    providers: all that there are; None for one whose routing has to be found out each time.
+    """
     lines = [*watched.lines(), f"default\t{default}"]
     for provider, routed in providers.items():
-        fields = [provider, routed.plugin, routed.variable, routed.file, routed.line]
+        known = [routed.plugin, routed.variable, routed.file, routed.line] if routed else [""] * 4
+        fields = [provider, *known]
         if all(map(_plain, fields)):
             lines.append("\t".join(["provider", *fields]))
     body = _header(places, profile) + "\n".join(lines)

@@ -70,6 +70,9 @@ class Credential:
         self, headers: Mapping[str, str], *, expires_at: float | None = None, token: str | None = None
     ) -> None:
         self.headers = SecretHeaders(headers)
+        for name, value in self.headers.items():
+            if not value.strip():
+                raise IllegalHeaderError(f"header {name} would be empty, which authenticates nobody")
         self.expires_at = expires_at
         self.token = _only_secret(self.headers) if token is None else token
 

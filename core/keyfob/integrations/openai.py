@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from keyfob import api
 from keyfob.errors import KeyfobError, OriginError
-from keyfob.provider import Provider
+from keyfob.providers import Provider
 
 try:
     import openai
@@ -24,12 +24,12 @@ except ModuleNotFoundError as error:
     raise ImportError("keyfob.integrations.openai needs OpenAI's SDK: pip install 'keyfob[openai]'") from error
 
 if TYPE_CHECKING:
-    from keyfob.host import Host
     from collections.abc import Callable, Iterator, Mapping
     from typing import Self
 
     from keyfob.clients import httpx2 as clients
     from keyfob.clients.signing import Signing
+    from keyfob.host import Host
 else:
     # SDK 2.x is built on httpx, 3.x on httpx2; its default client derives from that library's.
     clients = import_module(f"keyfob.clients.{openai.DefaultHttpxClient.__base__.__module__}")

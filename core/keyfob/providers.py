@@ -15,7 +15,7 @@ from keyfob.config import snapshot
 from keyfob.config.builtin import FIXED, IDS
 from keyfob.credentials.asking import asked
 from keyfob.credentials.source import CredentialSource
-from keyfob.errors import ConfigError, CredentialError, KeyfobError, PluginError
+from keyfob.errors import ConfigError, CredentialError, IllegalHeaderError, KeyfobError, PluginError
 from keyfob.plugin.contract import ProviderInfo, State, SuppliesBaseUrl, SupportsState
 from keyfob.routing.builtin import MODULES
 from keyfob.routing.explain import Explanation, PluginPlace, Verdict
@@ -54,9 +54,8 @@ class Provider:
     @cached_property
     def entry(self) -> Entry:
         """The entry as configured."""
-        configuration = self._host.configuration
-        alone = self.id in IDS or configuration.decides(self.id)
-        entry = configuration.entry(self.id, None if alone else self._host.plugins.shipped(self.id))
+        alone = self.id in IDS or self._host.configuration.decides(self.id)
+        entry = self._host.configuration.entry(self.id, None if alone else self._host.plugins.shipped(self.id))
         self._host.report(entry.warnings)
         return entry
 
@@ -153,15 +152,17 @@ class Provider:
     @cached_property
     def signing(self) -> Signing:
         """What a client needs in order to send to this provider."""
-        fields = self.entry.fields
+        timeout = self.entry.fields.stream_idle_timeout_ms / 1000
         return Signing(
-            self.id,
-            self.base_url,
-            Additions(fields.http_headers, fields.env_http_headers, fields.query_params, self._host.environ),
-            self.source,
-            environ=self._host.environ,
-            read_timeout=fields.stream_idle_timeout_ms / 1000,
+            self.id, self.base_url, self._additions(), self.source, environ=self._host.environ, read_timeout=timeout
         )
+
+    def _additions(self) -> Additions:
+        fields = self.entry.fields
+        try:
+            return Additions(fields.http_headers, fields.env_http_headers, fields.query_params, self._host.environ)
+        except IllegalHeaderError as error:
+            raise ConfigError.of([self.entry.fault(None, str(error))]) from None
 
     @property
     def plugin(self) -> str:
@@ -172,8 +173,10 @@ class Provider:
 
     @property
     def routed(self) -> snapshot.Routed | None:
-        """What the snapshot is to hold of it; None if it has a fault."""
+        """What the snapshot is to hold of it; None if it has a fault, or if a plugin that ships it has to be asked."""
         try:
+            if self.id not in IDS and not self._host.configuration.decides(self.id):
+                return None
             route, entry = self.route, self.entry
         except ConfigError:
             return None
