@@ -16,7 +16,7 @@ _NO_HOME: Final = os.path.join(tempfile.gettempdir(), f"keyfob-no-home-{os.getpi
 _FOLDERS: Final = ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
 # What whoever runs the tests has set for keyfob, Codex, SDKs and their networks must not change the tests.
 _FOREIGN: Final = ("AZURE_", "CODEX_", "GOOGLE_", "KEYFOB_", "OPENAI_", "NO_COLOR", "FORCE_COLOR")
-_OURS: Final = ("KEYFOB_E2E", "KEYFOB_PYTHON")
+_KEPT: Final = ("KEYFOB_E2E",)
 _ALL: Final = os.environ.get("KEYFOB_E2E") == "all"
 
 
@@ -25,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Close the network but for loopback, and take away home and settings: of this process and of its children."""
     config.option.allow_hosts = config.option.allow_hosts or _LOOPBACK
     for name in list(os.environ):
-        if name.startswith(_FOREIGN) and name not in _OURS or name.lower().endswith("_proxy"):
+        if (name.startswith(_FOREIGN) and name not in _KEPT) or name.lower().endswith("_proxy"):
             del os.environ[name]
     os.environ.update(dict.fromkeys(_FOLDERS, _NO_HOME))
 

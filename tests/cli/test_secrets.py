@@ -14,7 +14,7 @@ import pytest
 from keyfob.cli import exec as exec_command
 from keyfob.cli.times import rfc3339
 from keyfob.credentials.credential import Credential
-from keyfob.provider import Provider
+from keyfob.providers import Provider
 
 KEY = "sk-canary-lab"
 

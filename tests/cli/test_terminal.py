@@ -24,6 +24,8 @@ import pty
 import struct
 import termios
 
+pytestmark = pytest.mark.slow
+
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
 
 

@@ -375,6 +375,7 @@ def test_a_child_that_holds_the_output(home):
     eventually(lambda: not alive(pid))
 
 
+@pytest.mark.slow
 def test_a_child_of_its_own_session_that_holds_the_output(home):
     """It cannot be killed with the group, but it is not waited for, and keeps nothing of ours open."""
     program = "import os, time; os.setsid(); open(os.environ['F'], 'w').write(str(os.getpid())); time.sleep(60)"

@@ -159,7 +159,7 @@ def test_other_commands_are_commands(home, command):
     assert home.provider(f"[model_providers.x]\nauth = {{ {command} }}\n").route.plugin == "command"
 
 
-@pytest.mark.parametrize("asking", ["x", "y\x1fx", "x\x1fy"])
+@pytest.mark.parametrize("asking", ["x", "y,x", "x,y"])
 def test_a_child_that_is_asked_for_its_own_provider_refuses(home, asking):
     """KEYFOB_ASKING names the providers whose commands run above it, so nothing calls itself for ever."""
     home.environ.update(KEYFOB_ASKING=asking, A="key")

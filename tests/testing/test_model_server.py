@@ -21,6 +21,8 @@ from keyfob.testing.model_server import Answer, ModelServer, Received
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 SECRET = "sk-canary-7c41"
 TEXT = "Hello from the demo model."
 BROKEN = (httpx.RemoteProtocolError, httpx2.RemoteProtocolError)
