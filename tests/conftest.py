@@ -30,6 +30,12 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(dict.fromkeys(_FOLDERS, _NO_HOME))
 
 
+@pytest.hookimpl(trylast=True)  # after the markers are set
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real counterparts come last: they take longest, and their processes live on in the session."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _home_stays_absent() -> Iterator[None]:
     """The home folder does not exist; a test that wrote to it would have written to the user's."""

@@ -51,7 +51,6 @@ __all__ = [
     "Provider",
     "SecretHeaders",
     "httpx",
-    "httpx2",
     "provider",
 ]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
 
 from keyfob.config import snapshot
@@ -15,6 +14,7 @@ from keyfob.config.environment import layered
 from keyfob.config.layers import read_layers
 from keyfob.config.places import Places, site_folders
 from keyfob.errors import ConfigError
+from keyfob.lazy import lazy
 from keyfob.plugin.contract import Context
 from keyfob.providers import Provider
 from keyfob.routing.installed import declarations, metadata_files
@@ -61,7 +61,7 @@ class Host:
         self._watched = snapshot.Watched()
         self.places = places or Places.of(environ)
 
-    @cached_property
+    @lazy
     def environ(self) -> Mapping[str, str]:
         """The environment, with `.env` of CODEX_HOME layered over it."""
         self._watched.add([self.places.dotenv])
@@ -69,7 +69,7 @@ class Host:
         self.report(faults)
         return environ
 
-    @cached_property
+    @lazy
     def configuration(self) -> Configuration:
         """The merged configuration. Raises ConfigError with the faults of every file that cannot be read."""
         files = self.places.files(self._profile)
@@ -77,7 +77,7 @@ class Host:
         self._watched.add([path for layer, path in files if layer == "managed"], policy=True)
         return Configuration(read_layers(self.places, self._profile, self._overrides), self.environ)
 
-    @cached_property
+    @lazy
     def plugins(self) -> Plugins:
         """The plugins at hand. KEYFOB_DISABLE_PLUGINS leaves third parties' out."""
         if self._environ.get("KEYFOB_DISABLE_PLUGINS"):
@@ -87,7 +87,7 @@ class Host:
         self._watched.add(files)
         return Plugins(declarations(files), self.configuration.allowed_plugins)
 
-    @cached_property
+    @lazy
     def context(self) -> Context:
         """What plugins may touch."""
         return Context(environ=self.environ, clock=self._clock)
@@ -109,7 +109,7 @@ class Host:
         # Not `if name not in …`: two threads must get the same one.
         return self._providers.get(name) or self._providers.setdefault(name, Provider(self, name))
 
-    @cached_property
+    @lazy
     def snapshot(self) -> snapshot.Snapshot | None:
         """What an earlier host found, where that still holds and tells all there is to know of this one."""
         if not self._plain or self.places.codex_home_fault:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from keyfob.clients.additions import Additions
-from keyfob.clients.origin import BaseUrl
-from keyfob.clients.signing import Signing, shown
+from keyfob.clients.origin import BaseUrl, shown
+from keyfob.clients.signing import Signing
 from keyfob.config import snapshot
 from keyfob.config.builtin import FIXED, IDS
 from keyfob.credentials.asking import asked
 from keyfob.credentials.source import CredentialSource
 from keyfob.errors import ConfigError, CredentialError, IllegalHeaderError, KeyfobError, PluginError
+from keyfob.lazy import lazy
 from keyfob.plugin.contract import ProviderInfo, State, SuppliesBaseUrl, SupportsState
 from keyfob.routing.builtin import MODULES
 from keyfob.routing.explain import Explanation, PluginPlace, Verdict
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 Part = TypeVar("Part")
 
+# Seconds; the system takes no longer waits, and nobody waits so long.
+_LONGEST_WAIT = 86_400.0
+
 
 class Provider:
     """One provider: where requests go, the plugin that authenticates them, and the credentials it yields.
@@ -51,7 +54,7 @@ class Provider:
     def __reduce__(self) -> NoReturn:
         raise TypeError("providers are not pickled: they hold secrets")
 
-    @cached_property
+    @lazy
     def entry(self) -> Entry:
         """The entry as configured."""
         alone = self.id in IDS or self._host.configuration.decides(self.id)
@@ -59,17 +62,17 @@ class Provider:
         self._host.report(entry.warnings)
         return entry
 
-    @cached_property
+    @lazy
     def route(self) -> Route:
         """Which plugin it goes to, and why."""
         return route(self.entry, self._host.plugins)
 
-    @cached_property
+    @lazy
     def loaded(self) -> Loaded:
         """The plugin itself, imported when first needed."""
         return self._host.plugins.load(self.route.plugin)
 
-    @cached_property
+    @lazy
     def options(self) -> BaseModel:
         """The plugin's options: its table, or for a built-in plugin the keys of the entry that it reads."""
         entry, key, model = self.entry, self.route.key, self.loaded.plugin.options
@@ -85,13 +88,13 @@ class Provider:
             self._host.report(entry.unknown(model, table, data))
         return options
 
-    @cached_property
+    @lazy
     def info(self) -> ProviderInfo:
         """What the plugin is told of this provider."""
         fields = self.entry.fields
         return ProviderInfo(self.id, fields.name or self.id, fields.base_url)
 
-    @cached_property
+    @lazy
     def base_url(self) -> BaseUrl:
         """Where requests go: the entry's base URL, else the one its plugin knows."""
         text = self.entry.fields.base_url
@@ -149,10 +152,10 @@ class Provider:
     def _isolated(self, what: str) -> AbstractContextManager[None]:
         return isolated(self.loaded.owner, f"plugin `{self.route.plugin}` broke in {what}")
 
-    @cached_property
+    @lazy
     def signing(self) -> Signing:
         """What a client needs in order to send to this provider."""
-        timeout = self.entry.fields.stream_idle_timeout_ms / 1000
+        timeout = min(self.entry.fields.stream_idle_timeout_ms / 1000, _LONGEST_WAIT)
         return Signing(
             self.id, self.base_url, self._additions(), self.source, environ=self._host.environ, read_timeout=timeout
         )
@@ -178,6 +181,8 @@ class Provider:
             if self.id not in IDS and not self._host.configuration.decides(self.id):
                 return None
             route, entry = self.route, self.entry
+            if route.plugin == "envkey":  # the one kind that is answered from the snapshot alone
+                _ = self.base_url, self._additions()
         except ConfigError:
             return None
         setting = entry.setting(route.key) if route.key else None
@@ -228,7 +233,10 @@ class Provider:
         plugin = self.loaded.plugin
         if isinstance(plugin, SupportsState):
             with self._isolated("state"):
-                return plugin.state(self.info, self.options, self._host.context)
+                state: object = plugin.state(self.info, self.options, self._host.context)
+            if isinstance(state, State):
+                return state
+            raise PluginError(f"{self.loaded.owner}: state() of plugin `{self.route.plugin}` returned no State")
         credential = self.source.peek()
         comes_from = f"plugin {self.route.plugin}"
         if credential is None:

@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -170,6 +171,38 @@ def test_exec_takes_a_foreign_key_away(lab):
     """A provider without authentication is not sent OPENAI_API_KEY."""
     found = lab.finished("exec", "open", "--", sys.executable, "-c", SHOW, environ={"OPENAI_API_KEY": "foreign"})
     assert "OPENAI_API_KEY" not in json.loads(found.out)
+
+
+def test_exec_keeps_what_is_for_openai_alone(lab):
+    """OpenAI's SDK would send these to any provider."""
+    ours = {"OPENAI_ORG_ID": "org", "OPENAI_PROJECT_ID": "proj", "OPENAI_CUSTOM_HEADERS": "X-A: b"}
+    found = json.loads(lab.finished("exec", "lab", "--", sys.executable, "-c", SHOW, environ=ours).out)
+    assert not ours.keys() & found.keys()
+
+
+def test_exec_leaves_signals_as_a_shell_would(lab):
+    """Python ignores SIGPIPE; what it becomes must not."""
+    found = lab.finished("exec", "lab", "--", "sh", "-c", "yes | head -n 1")
+    assert (found.out, found.err) == ("y\n", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_told_to_stop_it_stops_the_token_command_too(lab, tmp_path, number):
+    """And ends by the signal, as any program."""
+    slow = tmp_path / "slow"
+    slow.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    slow.chmod(0o755)
+    lab.configure(
+        f'[model_providers.slow]\nbase_url = "https://x.example"\nauth = {{ command = "{slow}", timeout_ms = 60000 }}\n'
+    )
+    process = lab.script("token", "slow")
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        time.sleep(0.01)
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode == -number
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_exec_says_what_variables_cannot_carry(lab):

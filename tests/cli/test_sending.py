@@ -423,3 +423,26 @@ def test_no_models_are_no_fault():
     finding = Finding("x", status=200)
     _judge(finding, {"data": []}, [("Authorization", "Bearer t")])
     assert (finding.ok, finding.credential, finding.models) == (True, "accepted", [])
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("SSL_CERT_FILE", "/no/such/file", "the certificates that SSL_CERT_FILE names cannot be read"),
+        ("HTTPS_PROXY", "127.0.0.1:abc", "the proxy that HTTPS_PROXY or ALL_PROXY names cannot be used"),
+        ("HTTPS_PROXY", "ftp://x", "the proxy that HTTPS_PROXY or ALL_PROXY names cannot be used"),
+        ("ALL_PROXY", "socks5://127.0.0.1:9", "the proxy that HTTPS_PROXY or ALL_PROXY names cannot be used"),
+    ],
+)
+def test_a_variable_of_the_network_that_is_wrong_is_named(keyfob, variable, value, said):
+    """It is configuration: exit code 2, and nothing was sent."""
+    keyfob.configure('model_provider = "far"\n[model_providers.far]\nbase_url = "https://far.example/v1"\n')
+    found = keyfob.finished("request", "models", environ={variable: value})
+    assert (found.code, said in found.err) == (2, True), found.err
+
+
+def test_where_a_redirect_leads_is_said_in_full(keyfob):
+    """Its Location may leave out what is the same."""
+    with ModelServer(answers={"models": [Answer(302, {"Location": "/login"})]}) as server:
+        keyfob.configure(f'model_provider = "x"\n[model_providers.x]\nbase_url = "{server.base_url}"\n')
+        assert f"points to {server.origin}/login" in keyfob("request", "models").err

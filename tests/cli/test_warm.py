@@ -109,3 +109,9 @@ def test_warm_and_cold_agree(home):
     places = Places.of(os.environ)
     assert snapshot.load(places) is not None
     assert token(["lab"]) == Host(os.environ).provider("lab").credential().token
+
+
+def test_a_line_break_in_dotenv_is_no_end_of_a_key(home, dotenv):
+    """A carriage return alone is part of the value there, and then the value cannot be sent."""
+    dotenv(b"LAB_KEY=abc\rdef\n")
+    assert token([]) is None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import httpx
 import httpx2
 import pytest
 
+import keyfob
+from keyfob.config.places import Places
 from keyfob.credentials.credential import Credential
 from keyfob.errors import CredentialError, OriginError
 
@@ -121,3 +124,37 @@ class TestRefuses:
             httpx.Client(auth=for_httpx2.Auth(provider))  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="auth"):
             httpx2.Client(auth=for_httpx.Auth(provider))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_what_was_done_is_not_done_again(library, tmp_path):
+    """A 401 that a redirect led to says nothing of the request before it, which was taken."""
+    asked = []
+
+    def answer(request):
+        asked.append(request.method)
+        if request.method == "POST":
+            return library.Response(303, headers={"Location": "/v1/result"})
+        return library.Response(401)
+
+    provider = lab(tmp_path, "https://lab.example/v1", auth='auth = { command = "echo", args = ["tok"] }')
+    auth = getattr(keyfob, library.__name__).Auth(provider)
+    with library.Client(transport=library.MockTransport(answer), auth=auth, follow_redirects=True) as client:
+        assert client.post("https://lab.example/v1/jobs", json={}).status_code == 401
+    assert asked == ["POST", "GET"]
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_a_proxy_of_the_environment_gets_nothing_for_this_machine(library, tmp_path):
+    """The user's client would send it there in the clear; ours connects directly."""
+    provider = lab(tmp_path, "http://127.0.0.1:9/v1", HTTP_PROXY="http://proxy.example:3128")
+    with pytest.raises(keyfob.OriginError, match="a proxy of the environment"):
+        getattr(keyfob, library.__name__).Auth(provider)
+    assert getattr(keyfob, library.__name__).Auth(lab(tmp_path, "http://127.0.0.1:9/v1"))
+
+
+def lab(folder, base_url, auth='env_key = "LAB_KEY"', **environ):
+    """A provider with that base URL."""
+    (folder / "config.toml").write_text(f'[model_providers.lab]\nbase_url = "{base_url}"\n{auth}\n')
+    places = Places(str(folder), system=str(folder / "system"), cache=str(folder / "cache"))
+    return keyfob.Host({"LAB_KEY": "k", "PATH": os.environ["PATH"], **environ}, places=places).provider("lab")

@@ -35,7 +35,7 @@ def test_an_override_has_no_line(home):
     """Its place is `-c`."""
     entry = home.provider("", overrides=["model_providers.x.name=X"]).entry
     assert [setting.place for setting in entry.settings] == ["-c"]
-    assert entry.user_defined
+    assert entry.settings
 
 
 @pytest.mark.parametrize(
@@ -290,3 +290,11 @@ def test_ten_thousand_providers(home):
     assert len(host.configuration.user_ids) == 10_001
     assert host.provider("p9999").entry.fields.env_key == "K"
     assert ":20002: " in faults_of(host.provider("last"))[0]
+
+
+def test_a_key_in_the_place_of_a_variables_name_is_not_shown(home):
+    """The slip is said without the key, which would stand in every message about the variable."""
+    text = '[model_providers.x]\nbase_url = "https://x.example"\nenv_key = "sk-canary"\n'
+    with pytest.raises(ConfigError, match="is not the name of an environment variable") as caught:
+        _ = home.provider(text, "x").entry
+    assert "sk-canary" not in str(caught.value)

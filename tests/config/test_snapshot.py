@@ -15,7 +15,7 @@ from keyfob.config.snapshot import Routed, Watched, load, save
 CONFIG = """
 model_provider = "lab"
 [model_providers.lab]
-base_url = "https://lab.example/v1?"
+base_url = "https://lab.example/v1"
 env_key = "LAB_KEY"
 [model_providers.local]
 base_url = "http://127.0.0.1:1/v1"
@@ -306,3 +306,13 @@ def test_a_saved_route_is_read_back(places):
     assert save(places, None, Watched(), "x", {"x": Routed("envkey", "VAR", "/f", "3")}, time.time())
     held = load(places).routed("x")
     assert (held.plugin, held.variable, held.file, held.line) == ("envkey", "VAR", "/f", "3")
+
+
+@pytest.mark.parametrize("url", ["http://far.example/v1", "https://me:pw@lab.example/v1", "lab.example", ""])
+def test_a_provider_that_could_not_be_used_is_not_answered_from_it(places, url):
+    """What is wrong with its base URL is for the command to say, and no token is printed."""
+    with open(os.path.join(places.codex_home, "config.toml"), "a") as file:
+        file.write(f'[model_providers.odd]\nbase_url = "{url}"\nenv_key = "LAB_KEY"\n')
+    assert remembered(places)
+    assert load(places).routed("odd") is None
+    assert load(places).routed("lab") is not None

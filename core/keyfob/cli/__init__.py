@@ -32,6 +32,8 @@ def _warm(arguments: "list[str]") -> bool:
 
 
 def _whole(arguments: "list[str]") -> int:
+    from keyfob.cli.ending import cleanly
     from keyfob.cli.run import run
 
-    return run(arguments)
+    with cleanly():
+        return run(arguments)

@@ -16,7 +16,6 @@ from keyfob.errors import KeyfobError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from ssl import SSLContext
 
     from keyfob.providers import Provider
 
@@ -54,21 +53,20 @@ class Finding:
 async def checked(providers: Sequence[Provider], timeout: float) -> list[Finding]:
     """Check them side by side; the findings are in the order of the providers. timeout: seconds for each."""
     turns = asyncio.Semaphore(_AT_ONCE)
-    trust = library.create_ssl_context()  # once: it takes longer than many an answer
 
     async def in_turn(provider: Provider) -> Finding:
         async with turns:
-            return await _checked(provider, trust, timeout)
+            return await _checked(provider, timeout)
 
     return await asyncio.gather(*map(in_turn, providers))
 
 
-async def _checked(provider: Provider, trust: SSLContext, timeout: float) -> Finding:
+async def _checked(provider: Provider, timeout: float) -> Finding:
     """One provider, whatever happens to it."""
     finding = Finding(provider.id)
     try:
         async with asyncio.timeout(timeout):
-            await _ask(provider, trust, finding)
+            await _ask(provider, finding)
     except TimeoutError:
         finding.problem = f"no answer within {timeout:g} s"
     except library.TransportError as error:
@@ -80,18 +78,18 @@ async def _checked(provider: Provider, trust: SSLContext, timeout: float) -> Fin
     return finding
 
 
-async def _ask(provider: Provider, trust: SSLContext, finding: Finding) -> None:
+async def _ask(provider: Provider, finding: Finding) -> None:
     signing = provider.signing
     finding.credential = "missing"
     credential = signing.peek() or await landed(signing.start())
     finding.credential, finding.reachable = None, False
-    async with keyfob.httpx.AsyncClient(provider, verify=trust) as client:
+    async with keyfob.httpx.AsyncClient(provider) as client:
         started = time.perf_counter()
         async with client.stream("GET", "models", headers=HEADERS) as answer:
             finding.reachable, finding.status = True, answer.status_code
             body = await _body(answer)
         finding.latency_ms = round((time.perf_counter() - started) * 1000)
-    _judge(finding, _parsed(body), signing.additions.merged(credential).pairs)
+    _judge(finding, _parsed(body), (*signing.additions.merged(credential).pairs, *signing.additions.query.items()))
 
 
 async def _body(answer: Any) -> bytes:

@@ -102,7 +102,7 @@ def command_named(name: str) -> Command:
 
 def parser_of(name: str, command: Command) -> Parser:
     """The parser of one command's arguments."""
-    parser = Parser(prog=f"keyfob {name}", description=f"{COMMANDS[name].capitalize()}.")
+    parser = Parser(prog=f"keyfob {name}", description=COMMANDS[name][0].upper() + COMMANDS[name][1:])
     command.arguments(parser)
     _add_general(parser)
     return parser

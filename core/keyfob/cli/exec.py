@@ -88,6 +88,8 @@ def _not_carried(provider: Provider) -> list[str]:
 def _become(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """Replace this process by the command: then its exit code and its signals need nobody to pass them on."""
     if sys.platform != "win32":  # there the caller would go on before the command has ended
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python; the command is to find them as they were
+            signal.signal(ignored, signal.SIG_DFL)
         os.execvpe(command[0], list(command), dict(environ))  # noqa: S606  # no shell is what is wanted
     return run_as_child(command, environ)
 

@@ -12,7 +12,7 @@ import keyfob.httpx
 from keyfob import __version__
 from keyfob.cli.retries import Retries
 from keyfob.clients.httpx import Transport
-from keyfob.clients.signing import shown
+from keyfob.clients.origin import shown
 from keyfob.errors import KeyfobError, OriginError, UsageError
 
 if TYPE_CHECKING:
@@ -151,8 +151,7 @@ def _tried(client: Any, request: Any, provider: Provider, note: Callable[[str], 
             answer = client.send(request, stream=True)
         except library.TransportError as error:
             failure = unreachable(provider, error)
-            # Who has waited for a whole time-out has waited long enough.
-            pause = None if isinstance(error, library.TimeoutException) else retries.pause(None)
+            pause = None if _is_final(error) else retries.pause(None)
             if pause is None:
                 raise failure from error
             what = str(failure)
@@ -166,11 +165,24 @@ def _tried(client: Any, request: Any, provider: Provider, note: Callable[[str], 
         time.sleep(pause)
 
 
+def _location(answer: Any) -> str:
+    try:
+        return str(answer.request.url.join(answer.headers["location"]))
+    except (library.InvalidURL, UnicodeError):
+        return ""
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether another try would end as this one: who has waited for a time-out has waited long enough."""
+    final = (library.TimeoutException, library.UnsupportedProtocol, library.LocalProtocolError)
+    return isinstance(error, final) or "CERTIFICATE" in str(error)
+
+
 def _failure(provider: Provider, answer: Any) -> AnswerError:
     status, hint = answer.status_code, None
     what = f"{provider.id} answered {phrase(status)}"
     if status in _REDIRECT and "location" in answer.headers:
-        what += f" and points to {shown(answer.headers['location'])}; redirects are not followed"
+        what += f" and points to {shown(_location(answer))}; redirects are not followed"
     if status in _REFUSED:
         hint = f"keyfob explain {provider.id}"
     return AnswerError(what, hint=hint)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from keyfob.providers import Provider
 
 BASE_URL, API_KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
+# What OpenAI's SDK sends besides, which is meant for OpenAI and for nobody else.
+_FOR_OPENAI = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS")
 
 
 def with_token(provider: Provider) -> Credential:
@@ -38,11 +40,12 @@ def variables(provider: Provider) -> dict[str, str | None]:
     A provider without authentication must not get whatever key the environment holds. Raises as `with_token`, and
     UsageError where the token does not travel as a bearer token: with these variables it would.
     """
-    base_url = str(provider.base_url)
+    found: dict[str, str | None] = dict.fromkeys(() if provider.route.plugin == "openai" else _FOR_OPENAI)
+    found[BASE_URL] = str(provider.base_url)
     if provider.signing.signer is None and not provider.credential().headers:
-        return {BASE_URL: base_url, API_KEY: None}
+        return {**found, API_KEY: None}
     credential = with_token(provider)
     if credential.headers.get("Authorization") != f"Bearer {credential.token}":
         names = ", ".join(credential.headers)
         raise UsageError(f"{provider.id} sends {names}, which {API_KEY} cannot", hint=f"keyfob headers {provider.id}")
-    return {BASE_URL: base_url, API_KEY: credential.token}
+    return {**found, API_KEY: credential.token}

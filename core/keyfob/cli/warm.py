@@ -37,7 +37,7 @@ def _variable(name: str, dotenv: str) -> str:
         from keyfob.config.dotenv import parse
 
         try:
-            with open(dotenv, encoding="utf-8") as file:
+            with open(dotenv, encoding="utf-8", newline="") as file:
                 value = parse(file.read(), os.environ)[0].get(name, value)
         except (OSError, ValueError):
             return ""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 import anyio.lowlevel
 
+from keyfob.clients.proxies import proxy_for
 from keyfob.credentials.credential import SecretHeaders
 from keyfob.errors import OriginError, UsageError
 
@@ -194,6 +195,10 @@ class AuthFlow(_Flow):
         if signing.base_url.origin.scheme == "http" and signing.base_url.origin.port == 80:
             what = f"{signing.provider} is at {signing.base_url}"
             raise OriginError(f"{what}, from where a redirect to https takes Authorization along", hint=_HINT)
+        if through_proxy(signing):
+            raise OriginError(
+                f"{signing.provider} is on this machine, but a proxy of the environment gets it", hint=_HINT
+            )
 
     def _refuse(self, others: list[str]) -> None:
         if others:
@@ -204,9 +209,9 @@ class AuthFlow(_Flow):
         self._refuse(_beside_authorization(credential.headers))
         self._merged(credential).set_on(request.headers)
 
-    def _refused(self, response: Any) -> bool:
-        """Whether it is our credential that was refused, not what another origin was asked after a redirect."""
-        return response.status_code == _UNAUTHORIZED and self._covers(response.request)
+    def _refused(self, request: Any, response: Any) -> bool:
+        """Whether this very request was refused, not one that a redirect led to: it has been done, once is enough."""
+        return response.status_code == _UNAUTHORIZED and response.request is request
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Carry out the flow of one request of a sync client."""
@@ -216,7 +221,7 @@ class AuthFlow(_Flow):
         credential = self._peek() or self._signing.get()
         for _ in range(MAX_REPLAYS):
             self._set(request, credential)
-            if not self._refused((yield request)):
+            if not self._refused(request, (yield request)):
                 return
             newer = self._signing.get(credential)
             if newer is credential or not self._replayable(request):
@@ -233,7 +238,7 @@ class AuthFlow(_Flow):
         credential = self._peek() or await landed(self._signing.start())
         for _ in range(MAX_REPLAYS):
             self._set(request, credential)
-            if not self._refused((yield request)):
+            if not self._refused(request, (yield request)):
                 return
             newer = await landed(self._signing.start(credential))
             if newer is credential or not self._replayable(request):
@@ -245,6 +250,12 @@ class AuthFlow(_Flow):
 
 def _beside_authorization(names: Iterable[str]) -> list[str]:
     return [name for name in names if name.lower() != "authorization"]
+
+
+def through_proxy(signing: Signing) -> bool:
+    """Whether a client of the user's own would show a credential for this machine to the environment's proxy."""
+    origin = signing.base_url.origin
+    return origin.scheme == "http" and origin.loopback and proxy_for(origin, signing.environ) is not None
 
 
 async def landed(future: Future[Credential]) -> Credential:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx2
+try:
+    import httpx2
+except ModuleNotFoundError as error:
+    raise ImportError("keyfob.httpx2 needs httpx2: pip install httpx2") from error
 
 from keyfob.clients.flow import AsyncSignedTransport, AuthFlow, SignedTransport
 from keyfob.clients.network import AsyncNetwork, Network

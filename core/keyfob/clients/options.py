@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from keyfob.clients.proxies import proxy_for
+from keyfob.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +39,7 @@ def client_options(
     trust_env = options.get("trust_env", True)
     own = {name: options.pop(name) for name in _TRANSPORT_OPTIONS if name in options}
     if not own.keys() & {"verify", "cert"}:
-        files = tuple(map(signing.environ.get, _CERTIFICATES))
-        own["verify"] = _default_context(library, files, trust_env, http2=own.get("http2", False))
+        own["verify"] = _trust(signing, library, trust_env=trust_env, http2=own.get("http2", False))
     proxy, inner = options.pop("proxy", None), options.pop("transport", None)
 
     def through(origin: Origin) -> Any:
@@ -48,13 +48,34 @@ def client_options(
             return None
         return proxy if proxy is not None or not trust_env else proxy_for(origin, signing.environ)
 
-    def make(proxy: Any) -> Any:
-        return http_transport(**own, proxy=proxy, trust_env=trust_env)
+    def make(chosen: Any) -> Any:
+        try:
+            return http_transport(**own, proxy=chosen, trust_env=trust_env)
+        except (ImportError, ValueError, library.InvalidURL) as error:
+            if chosen is None or proxy is not None:
+                raise
+            raise _bad_proxy(signing, library, error) from error
 
     if inner is None or proxy is not None:  # as in both libraries a proxy goes before a transport
         inner = network(signing.base_url.origin, through, make)
     mounts = {pattern: mounted and sign(mounted) for pattern, mounted in (options.get("mounts") or {}).items()}
     return {**options, "transport": sign(inner), "mounts": mounts}
+
+
+def _bad_proxy(signing: Signing, library: Any, error: Exception) -> ConfigError:
+    names = f"{signing.base_url.origin.scheme.upper()}_PROXY or ALL_PROXY"
+    hint = f"pip install '{library.__name__}[socks]'" if isinstance(error, ImportError) else f"set {names} anew"
+    return ConfigError(f"{signing.provider}: the proxy that {names} names cannot be used", hint=hint)
+
+
+def _trust(signing: Signing, library: Any, *, trust_env: bool, http2: bool) -> Any:
+    files = tuple(map(signing.environ.get, _CERTIFICATES))
+    try:
+        return _default_context(library, files, trust_env, http2=http2)
+    except OSError as error:  # an SSLError is one
+        names = " or ".join(name for name, file in zip(_CERTIFICATES, files, strict=True) if file)
+        message = f"the certificates that {names or 'the system'} names cannot be read"
+        raise ConfigError(message, hint=f"unset {names}" if names else None) from error
 
 
 @lru_cache(maxsize=16)

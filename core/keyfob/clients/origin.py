@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import socket
 from dataclasses import dataclass
-from functools import cached_property
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import idna
+
+from keyfob.lazy import lazy
 
 # A WebSocket is opened by an HTTP request (RFC 6455, section 1.3): its origin is that request's.
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
@@ -30,7 +31,7 @@ class Origin:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}" + ("" if self.port == _PORTS[self.scheme] else f":{self.port}")
 
-    @cached_property
+    @lazy
     def loopback(self) -> bool:
         """Whether this is this machine: 127.0.0.0/8, ::1, or `localhost` where that resolves to nothing else."""
         if self.host == "localhost":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keyfob.clients.origin import shown as shown
+from keyfob.clients.origin import shown
 from keyfob.credentials.credential import SecretHeaders
 from keyfob.credentials.flights import Flights
 from keyfob.credentials.source import Signer

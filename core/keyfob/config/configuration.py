@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -15,6 +15,7 @@ from keyfob.config.faults import meant, toml_key, wrongs
 from keyfob.config.layers import TOO_DEEP, KeyPath, Layer, merge
 from keyfob.config.models import CommandTable, KeyfobFile, KeyfobTable, ProviderEntry
 from keyfob.errors import ConfigError, Fault, UnknownProviderError
+from keyfob.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -104,7 +105,7 @@ class Configuration:
         entry = Entry(provider, fields, tables, scalars, self.layers, base)
         return replace(entry, warnings=tuple(_ignored(entry)))
 
-    @cached_property
+    @lazy
     def faults(self) -> list[Fault]:
         """Every fault of the files: of the top-level keys, then of each provider."""
         top = {key: self._data[key] for key in KeyfobFile.model_fields if key in self._data}

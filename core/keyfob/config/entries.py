@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from keyfob.config.faults import dotted, meant, toml_key, wrongs
 from keyfob.errors import Fault
+from keyfob.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -56,12 +56,7 @@ class Entry:
         """The path of its table."""
         return ("model_providers", self.id)
 
-    @property
-    def user_defined(self) -> bool:
-        """Whether any layer sets a key of it; else it is built in, or shipped by a plugin."""
-        return any(layer.holds(self.keys) for layer in self.layers)
-
-    @cached_property
+    @lazy
     def settings(self) -> tuple[Setting, ...]:
         """Each key of each layer, the winning one first."""
         found = [(key, layer) for layer in reversed(self.layers) for key in _table(layer.data, self.keys)]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+from keyfob.config.models import VARIABLE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -59,7 +61,9 @@ def _message(detail: ErrorDetails, value: object) -> str:
         return "is missing"
     if kind == "extra_forbidden":
         return "is not known"
-    if context.get("min_length") == 1 or context.get("pattern") == r"\S":
+    if context.get("pattern") == VARIABLE and value:
+        return "is not the name of an environment variable; the key itself does not belong here"
+    if value == "" or context.get("min_length") == 1 or context.get("pattern") == r"\S":
         return "must not be empty"
     text = detail["msg"].replace("Input should be", "must be")
     return text if kind in _BOUNDS or not _repeats(text, value) else "is not valid"

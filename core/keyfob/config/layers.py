@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import tomli
 
 from keyfob.config.lines import Lines, locate
 from keyfob.errors import ConfigError, Fault, UsageError
+from keyfob.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,7 +39,7 @@ class Layer:
         """The file, or `-c`."""
         return self.path or "-c"
 
-    @cached_property
+    @lazy
     def _lines(self) -> Lines:
         return locate(self.text)
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 Milliseconds = Annotated[int, Field(ge=0, le=2**64 - 1)]
 Retries = Annotated[int, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
+# As POSIX has it. Whoever writes the key itself here is told so, before its "name" is shown to anybody.
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+Variable = Annotated[str, Field(pattern=VARIABLE)]
 
 
 class _Table(BaseModel):
@@ -39,7 +42,7 @@ class ProviderEntry(_Table):
 
     name: str | None = Field(None, description="A name for people; the id if left out.")
     base_url: str | None = Field(None, examples=["https://llm.example.com/v1"], description="Where requests go.")
-    env_key: Text | None = Field(None, examples=["LAB_KEY"], description="The environment variable with the key.")
+    env_key: Variable | None = Field(None, examples=["LAB_KEY"], description="The environment variable with the key.")
     env_key_instructions: str | None = Field(None, description="What to tell who has not set that variable.")
     experimental_bearer_token: SecretStr | None = Field(None, description="A bearer token, written here.")
     requires_openai_auth: bool = Field(default=False, description="Sign in with ChatGPT or an OpenAI API key.")

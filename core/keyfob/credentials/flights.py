@@ -42,11 +42,13 @@ class Flights:
         return future.result()
 
     def start(self, rejected: Credential | None = None) -> Future[Credential]:
-        """The same as a future, made in a thread of its own that nobody's cancellation stops."""
+        """The same as a future, made in a thread of its own, which only the end of the program stops."""
         future, mine = self._join(rejected)
         if mine:
             try:
-                threading.Thread(target=self._fly, args=(future, rejected), name="keyfob-credential").start()
+                threading.Thread(
+                    target=self._fly, args=(future, rejected), name="keyfob-credential", daemon=True
+                ).start()
             except RuntimeError as error:  # no more threads; the interpreter is on its way out
                 self._land(rejected)
                 future.set_exception(CredentialError(f"{self._provider}: {error}"))

@@ -15,13 +15,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from keyfob import api
+from keyfob.clients.flow import through_proxy
 from keyfob.errors import KeyfobError, OriginError
 from keyfob.providers import Provider
 
 try:
     import openai
 except ModuleNotFoundError as error:
-    raise ImportError("keyfob.integrations.openai needs OpenAI's SDK: pip install 'keyfob[openai]'") from error
+    raise ImportError("keyfob.integrations.openai needs OpenAI's SDK: pip install 'openai>=2.34'") from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -108,7 +109,7 @@ def _forget_environment(client: Any, given: Mapping[str, Any]) -> None:
 def _client(signing: Signing, given: Any) -> _Client:
     if isinstance(given, _Client):  # the SDK hands it on to a copy
         return given
-    client = _Client(signing, **_client_options(given, _LIBRARY.Client, _Through))
+    client = _Client(signing, **_client_options(signing, given, _LIBRARY.Client, _Through))
     if given is None:  # few close the SDK's client, so it closes itself, and so does ours
         weakref.finalize(client, client._transport.close)
     return client
@@ -117,10 +118,10 @@ def _client(signing: Signing, given: Any) -> _Client:
 def _async_client(signing: Signing, given: Any) -> _AsyncClient:
     if isinstance(given, _AsyncClient):
         return given
-    return _AsyncClient(signing, **_client_options(given, _LIBRARY.AsyncClient, _AsyncThrough))
+    return _AsyncClient(signing, **_client_options(signing, given, _LIBRARY.AsyncClient, _AsyncThrough))
 
 
-def _client_options(given: Any, wanted: type[Any], through: type[Any]) -> dict[str, Any]:
+def _client_options(signing: Signing, given: Any, wanted: type[Any], through: type[Any]) -> dict[str, Any]:
     """The SDK's defaults, or the user's client and its settings."""
     if given is None:
         return {
@@ -131,7 +132,10 @@ def _client_options(given: Any, wanted: type[Any], through: type[Any]) -> dict[s
     if not isinstance(given, wanted):
         name, its = f"{_LIBRARY.__name__}.{wanted.__name__}", f"{type(given).__module__}.{type(given).__name__}"
         raise TypeError(f"http_client must be an {name}, as OpenAI's SDK {openai.__version__} uses, not an {its}")
-    return {"transport": through(given), "timeout": given.timeout, "follow_redirects": given.follow_redirects}
+    settings = {name: getattr(given, name) for name in ("event_hooks", "follow_redirects", "timeout")}
+    if given.trust_env and through_proxy(signing):  # this machine is reached directly, which that client would not do
+        return settings
+    return {**settings, "transport": through(given)}
 
 
 # What it sends with
@@ -154,13 +158,13 @@ class _AsyncClient(clients.AsyncClient):
 
 
 class _Through:
-    """The user's client as a transport. Redirects and authentication are the business of the client around it."""
+    """The transports of the user's client, which hold its connections. What is signed is seen by nothing else of it."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def handle_request(self, request: Any) -> Any:
-        return self._client.send(request, auth=None, follow_redirects=False, stream=True)
+        return self._client._transport_for_url(request.url).handle_request(request)
 
     def close(self) -> None:
         self._client.close()
@@ -173,7 +177,7 @@ class _AsyncThrough:
         self._client = client
 
     async def handle_async_request(self, request: Any) -> Any:
-        return await self._client.send(request, auth=None, follow_redirects=False, stream=True)
+        return await self._client._transport_for_url(request.url).handle_async_request(request)
 
     async def aclose(self) -> None:
         await self._client.aclose()

@@ -1,4 +1,4 @@
-"""The hooks a plugin's module may have, and no others. They register; credentials never pass through them."""
+"""The hooks a plugin's module may have, and no others. They register and hear; no credential passes through them."""
 
 from __future__ import annotations
 
@@ -23,3 +23,11 @@ def keyfob_auth_plugins() -> Sequence[AuthPlugin[Any]]:  # type: ignore[empty-bo
 @hookspec
 def keyfob_providers() -> Mapping[str, Mapping[str, Any]]:  # type: ignore[empty-body]
     """Return the provider entries of this module, by id; each id is an entry point in group `keyfob.providers`."""
+
+
+@hookspec
+def keyfob_event(event: Mapping[str, object]) -> None:
+    """Be told of what happened to a login: names and times, never a secret.
+
+    Its entry point is in group `keyfob.events`. Nothing is announced yet: logins come with a later version.
+    """

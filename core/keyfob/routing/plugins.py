@@ -6,7 +6,6 @@ import importlib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
@@ -17,6 +16,7 @@ from keyfob.config.builtin import Base
 from keyfob.config.places import site_folders
 from keyfob.config.schema import table_schema
 from keyfob.errors import PluginError
+from keyfob.lazy import lazy
 from keyfob.plugin import AuthPlugin, hooks
 from keyfob.routing.builtin import MODULES, RESERVED_IDS, RESERVED_KEYS
 from keyfob.routing.installed import Declaration, canonical
@@ -59,13 +59,13 @@ class Plugins:
         self._allowed = [frozenset(map(canonical, names)) for names in allowed]
         self._loaded: dict[str, Loaded] = {}
 
-    @cached_property
+    @lazy
     def accepted(self) -> tuple[Declaration, ...]:
         """The declarations that are heard."""
         refused = {refusal.declaration for refusal in self.refused}
         return tuple(declaration for declaration in self._declared if declaration not in refused)
 
-    @cached_property
+    @lazy
     def refused(self) -> tuple[Refusal, ...]:
         """The declarations that are not: by themselves, or because two distributions make the same claim."""
         reasons = {declaration: self._own_reason(declaration) for declaration in self._declared}
@@ -92,7 +92,7 @@ class Plugins:
             return f"`{declaration.module}` has to be the name of a module"
         return None
 
-    @cached_property
+    @lazy
     def _claims(self) -> dict[tuple[str, str], Declaration]:
         return {(declaration.group, declaration.name): declaration for declaration in self.accepted}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import selectors
@@ -18,6 +19,8 @@ STDOUT_LIMIT = 65_536
 STDERR_LIMIT = 2_048
 # The system's calls take no wait of years, as `timeout_ms` may be; those that wait longer wait again.
 _LONGEST_WAIT = 3_600.0
+
+_running: set[subprocess.Popen[bytes]] = set()
 
 
 class Failure(Exception):
@@ -103,15 +106,24 @@ def _start(argv: list[str], cwd: str | None, environ: Mapping[str, str]) -> subp
 @contextlib.contextmanager
 def _killed_unless_done(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """Whatever ends the wait early also ends the program; our ends of its pipes are closed in any case."""
+    _running.add(process)
     try:
         yield
     except BaseException:
         _kill_group(process)
         raise
     finally:
+        _running.discard(process)
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+@atexit.register
+def _kill_what_runs() -> None:
+    """At the end of the program nobody waits for them any more; the threads that did are gone without notice."""
+    for process in list(_running):
+        _kill_group(process)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
