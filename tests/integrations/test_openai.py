@@ -23,7 +23,7 @@ from keyfob.config.places import Places
 from keyfob.errors import CommandError, MissingCredentialError
 from keyfob.testing.model_server import TEXT, Answer, ModelServer, Received
 
-openai = pytest.importorskip("openai", reason="OpenAI's SDK is missing: pip install 'keyfob[openai]'")
+openai = pytest.importorskip("openai", reason="OpenAI's SDK is missing: pip install 'openai>=2.34'")
 integration: Any = importlib.import_module("keyfob.integrations.openai")
 OpenAI, AsyncOpenAI = integration.OpenAI, integration.AsyncOpenAI
 
@@ -303,7 +303,7 @@ def test_without_the_sdk_the_error_says_what_to_install():
     """Once, at the import."""
     program = "import sys; sys.modules['openai'] = None; import keyfob.integrations.openai"
     ended = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, timeout=30)
-    assert ended.stderr.endswith("keyfob.integrations.openai needs OpenAI's SDK: pip install 'keyfob[openai]'\n")
+    assert ended.stderr.endswith("keyfob.integrations.openai needs OpenAI's SDK: pip install 'openai>=2.34'\n")
 
 
 # Where things go
