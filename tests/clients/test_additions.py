@@ -63,7 +63,7 @@ class TestHeaders:
         """All of them give way to ours."""
         wire = way.wire()
         with way.client(signing(static({"X-Key": "secret"})), transport=wire) as client:
-            client.send(way.library.Request("GET", f"{BASE}/x", headers=[("x-key", "a"), ("X-KEY", "b")]))
+            client.send(way.http_library.Request("GET", f"{BASE}/x", headers=[("x-key", "a"), ("X-KEY", "b")]))
         assert wire.sent[0].headers.get_list("X-Key") == ["secret"]
 
 
@@ -98,7 +98,7 @@ class TestQuery:
         """Whatever characters they hold; one of the same name is replaced, not doubled."""
         provider = signing(query_params={"api-version": "2026-01", "a&b=c#": "d e/é&?"})
         url = sent(way, provider, params={"q": "1", "api-version": "old"}).url
-        assert dict(way.library.URL(url).params.multi_items()) == {
+        assert dict(way.http_library.URL(url).params.multi_items()) == {
             "q": "1",
             "api-version": "2026-01",
             "a&b=c#": "d e/é&?",
@@ -138,7 +138,7 @@ class TestWhatCannotBeSent:
         with way.client(provider, transport=wire) as client, pytest.raises(IllegalHeaderError, match="ORG") as caught:
             client.get("models")
         assert value not in str(caught.value)
-        assert not isinstance(caught.value, way.library.RequestError)
+        assert not isinstance(caught.value, way.http_library.RequestError)
         assert wire.sent == []
 
     @pytest.mark.parametrize(("name", "value"), [("X-Title", "a\nb"), ("X Title", "a"), ("", "a"), ("X:", "a")])
@@ -163,7 +163,7 @@ class TestWhatCannotBeSent:
         wire = way.wire()
         with way.client(signing(Broken(raised)), transport=wire) as client, pytest.raises(seen) as caught:
             client.get("models")
-        assert not isinstance(caught.value, way.library.RequestError | way.library.HTTPError)
+        assert not isinstance(caught.value, way.http_library.RequestError | way.http_library.HTTPError)
         assert "secret" not in str(caught.value)
         assert wire.sent == []
 

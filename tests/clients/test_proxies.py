@@ -137,7 +137,7 @@ class TestFar:
     def test_for_https_it_learns_the_host_and_nothing_else(self, way: Way, proxy: ModelServer) -> None:
         """It is asked for a tunnel; the credential goes through that, encrypted."""
         provider = signing(base_url="https://api.example.test/v1", environ={"HTTPS_PROXY": proxy.origin})
-        with way.client(provider) as client, pytest.raises(way.library.ProxyError):
+        with way.client(provider) as client, pytest.raises(way.http_library.ProxyError):
             client.get("models")
         assert proxy.received[0].method == "CONNECT"
         assert proxy.received[0].header("authorization") is None
@@ -148,7 +148,7 @@ class TestFar:
         self, way: Way, proxy: ModelServer, as_object: bool
     ) -> None:
         """As a URL, or as the library's Proxy with what belongs to it."""
-        given = way.library.Proxy(proxy.origin, auth=("u", "p")) if as_object else proxy.origin
+        given = way.http_library.Proxy(proxy.origin, auth=("u", "p")) if as_object else proxy.origin
         with way.client(signing(base_url=FAR, environ={"HTTP_PROXY": NOBODY}), proxy=given) as client:
             client.get("models")
         assert len(proxy.received) == 1
@@ -220,14 +220,14 @@ class TestOptions:
     def test_time_outs_are_the_entrys_unless_the_caller_says_otherwise(self, way: Way) -> None:
         """Reading may take as long as the stream may idle."""
         with way.client(signing(), transport=way.wire()) as client:
-            assert client.client.timeout == way.library.Timeout(30, read=10)
+            assert client.client.timeout == way.http_library.Timeout(30, read=10)
         with way.client(signing(), transport=way.wire(), timeout=3) as client:
-            assert client.client.timeout == way.library.Timeout(3)
+            assert client.client.timeout == way.http_library.Timeout(3)
 
     def test_a_server_that_never_answers_is_a_time_out_of_the_library(self, way: Way) -> None:
         """And the credential is not renewed for it."""
         with ModelServer(answers={"models": ["hang"]}) as server:
             provider = signing(base_url=server.base_url)
-            with way.client(provider, timeout=0.2) as client, pytest.raises(way.library.ReadTimeout):
+            with way.client(provider, timeout=0.2) as client, pytest.raises(way.http_library.ReadTimeout):
                 client.get("models")
         assert len(server.received) == 1

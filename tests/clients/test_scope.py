@@ -241,7 +241,7 @@ def test_what_passes_is_passed_as_it_is(way: Way) -> None:
         seen.append(request)
         return 200
 
-    class Own(way.library.Request):  # type: ignore[misc,name-defined]
+    class Own(way.http_library.Request):  # type: ignore[misc,name-defined]
         pass
 
     with way.client(provider(), transport=way.wire(answer)) as client:

@@ -38,7 +38,7 @@ class TestLogs:
         with ModelServer(answers={"models": [Answer(307, {"Location": "/other"}), Answer(close=True)]}) as server:
             with caplog.at_level(logging.DEBUG), way.client(provider(server.base_url), follow_redirects=True) as client:
                 client.get("models")
-                with pytest.raises(way.library.RemoteProtocolError):
+                with pytest.raises(way.http_library.RemoteProtocolError):
                     client.get("models")
             assert shows_none(str(server.received[1].headers))
         assert {"httpcore", "httpcore2"} & {record.name.partition(".")[0] for record in caplog.records}
@@ -63,11 +63,11 @@ class TestErrors:
 
         def answer(request: Any) -> int:
             assert request.headers["X-Key"] == "secret-key"
-            raise way.library.ConnectError("refused", request=request)
+            raise way.http_library.ConnectError("refused", request=request)
 
         with (
             way.client(provider("https://api.example.com/v1"), transport=way.wire(answer)) as client,
-            pytest.raises(way.library.ConnectError) as caught,
+            pytest.raises(way.http_library.ConnectError) as caught,
         ):
             client.get("models")
         assert shows_none(str(caught.value.request.headers.raw) + str(caught.value.request.url))

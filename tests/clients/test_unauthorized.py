@@ -184,11 +184,14 @@ class TestFailures:
 
         def answer(request: Any) -> int:
             if len(wire.sent) > 1:
-                raise way.library.ConnectError("refused")
+                raise way.http_library.ConnectError("refused")
             return 401
 
         wire = way.wire(answer)
-        with kind.open(way, signing(Renewing()), transport=wire) as client, pytest.raises(way.library.ConnectError):
+        with (
+            kind.open(way, signing(Renewing()), transport=wire) as client,
+            pytest.raises(way.http_library.ConnectError),
+        ):
             client.get("models")
         assert wire.open == 0
 
@@ -225,7 +228,7 @@ class TestOnRealSockets:
         broken = Answer(body="some text", close=True, after=1)
         with ModelServer(answers={"responses": [broken, None]}) as server:
             provider = signing(Renewing(), server.base_url)
-            with way.client(provider) as client, pytest.raises(way.library.RemoteProtocolError):
+            with way.client(provider) as client, pytest.raises(way.http_library.RemoteProtocolError):
                 client.post("responses", json={})
             assert len(server.received) == 1
 
@@ -241,7 +244,7 @@ class TestOnRealSockets:
     @ALL_WAYS
     def test_no_connection_is_left_behind(self, way: Way, kind: Kind) -> None:
         """The pool of one connection is free after each replay (and a socket left open would fail this test)."""
-        limits = way.library.Limits(max_connections=1)
+        limits = way.http_library.Limits(max_connections=1)
         with (
             ModelServer(answers={"models": [401, 401, 401, None]}) as server,
             kind.open(way, signing(Renewing(), server.base_url), limits=limits, timeout=5) as client,

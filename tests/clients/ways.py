@@ -60,7 +60,7 @@ class Way:
         return f"{self.name}-{self.backend or 'sync'}"
 
     @property
-    def library(self) -> Any:
+    def http_library(self) -> Any:
         return {"httpx": httpx, "httpx2": httpx2}[self.name]
 
     @property
@@ -75,12 +75,14 @@ class Way:
 
     def plain(self, **options: Any) -> Any:
         """The same for the library's own client."""
-        made = self.library.AsyncClient if self.backend else self.library.Client
+        made = self.http_library.AsyncClient if self.backend else self.http_library.Client
         return self._open(partial(made, **_TLS, **options))
 
     def transport(self, **options: Any) -> Any:
         """The library's own transport to the network."""
-        return (self.library.AsyncHTTPTransport if self.backend else self.library.HTTPTransport)(**_TLS, **options)
+        return (self.http_library.AsyncHTTPTransport if self.backend else self.http_library.HTTPTransport)(
+            **_TLS, **options
+        )
 
     @contextmanager
     def _open(self, make: Callable[[], Any]) -> Iterator[Session]:
@@ -104,7 +106,9 @@ class Way:
 
     def wire(self, answer: Callable[[Any], Any] = lambda request: 200) -> Any:
         """See Wire."""
-        return type("Wire", (Wire, self.library.BaseTransport, self.library.AsyncBaseTransport), {})(self, answer)
+        return type("Wire", (Wire, self.http_library.BaseTransport, self.http_library.AsyncBaseTransport), {})(
+            self, answer
+        )
 
 
 SYNC = [Way("httpx", None), Way("httpx2", None)]
@@ -137,9 +141,9 @@ class Wire:
     most_open: int = 0
 
     def handle_request(self, request: Any) -> Any:
-        held = isinstance(request.stream, self.way.library.ByteStream)
+        held = isinstance(request.stream, self.way.http_library.ByteStream)
         body = b"".join(request.stream) if held else None
-        self.sent.append(Sent(request.method, str(request.url), self.way.library.Headers(request.headers), body))
+        self.sent.append(Sent(request.method, str(request.url), self.way.http_library.Headers(request.headers), body))
         answer = self.answer(request)
         return self._response(answer) if isinstance(answer, int) else answer
 
@@ -150,7 +154,7 @@ class Wire:
         return self._response(status, {"Location": location})
 
     def _response(self, status: int, headers: Mapping[str, str] | None = None) -> Any:
-        library, wire = self.way.library, self
+        library, wire = self.way.http_library, self
 
         class Body(library.SyncByteStream, library.AsyncByteStream):
             def __init__(self) -> None:

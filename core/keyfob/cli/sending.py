@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from keyfob.providers import Provider
 
 # The library of the clients, for the types of its errors; clients/httpx.py is the one place that imports it.
-library: Any = Transport.library
+library: Any = Transport.http_library
 
 # Bytes are shown as they come, so none may come compressed.
 HEADERS = {"User-Agent": f"keyfob/{__version__}", "Accept-Encoding": "identity"}

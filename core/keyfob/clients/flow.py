@@ -39,7 +39,7 @@ class Library(Protocol):
 class _Flow:
     """What transports and `Auth` have in common."""
 
-    library: Library
+    http_library: Library
 
     def __init__(self, signing: Signing) -> None:
         self._signing = signing
@@ -56,7 +56,7 @@ class _Flow:
 
     def _replayable(self, request: Any) -> bool:
         """Whether the body is still there as bytes, and this is no WebSocket's handshake."""
-        return isinstance(request.stream, self.library.ByteStream) and "upgrade" not in request.headers
+        return isinstance(request.stream, self.http_library.ByteStream) and "upgrade" not in request.headers
 
 
 class _Signed(_Flow):
@@ -87,7 +87,7 @@ class _Signed(_Flow):
         return signed
 
     def _add_signature(self, request: Any, signer: Signer) -> None:
-        if not isinstance(request.stream, self.library.ByteStream):
+        if not isinstance(request.stream, self.http_library.ByteStream):
             raise UsageError(f"{self._signing.provider} signs each request, so its body must be bytes, not a stream")
         headers, body = dict(request.headers), b"".join(request.stream)
         signature = signer.sign(request.method, str(request.url), headers, body)

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 class Transport(SignedTransport, httpx.BaseTransport):
     """Signs what goes to its provider, and nothing else."""
 
-    library = httpx
+    http_library = httpx
 
 
 class AsyncTransport(AsyncSignedTransport, httpx.AsyncBaseTransport):
     """The same for an async client."""
 
-    library = httpx
+    http_library = httpx
 
 
 class Client(httpx.Client):
@@ -49,4 +49,4 @@ class AsyncClient(httpx.AsyncClient):
 class Auth(AuthFlow, httpx.Auth):
     """For a client of your own: guards `Authorization`, and refuses a provider that sends anything else."""
 
-    library = httpx
+    http_library = httpx

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 class Transport(SignedTransport, httpx2.BaseTransport):
     """Signs what goes to its provider, and nothing else."""
 
-    library = httpx2
+    http_library = httpx2
 
 
 class AsyncTransport(AsyncSignedTransport, httpx2.AsyncBaseTransport):
     """The same for an async client."""
 
-    library = httpx2
+    http_library = httpx2
 
 
 class Client(httpx2.Client):
@@ -52,4 +52,4 @@ class AsyncClient(httpx2.AsyncClient):
 class Auth(AuthFlow, httpx2.Auth):
     """For a client of your own: guards `Authorization`, and refuses a provider that sends anything else."""
 
-    library = httpx2
+    http_library = httpx2

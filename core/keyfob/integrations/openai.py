@@ -37,7 +37,7 @@ else:
 
 __all__ = ["AsyncOpenAI", "OpenAI"]
 
-_LIBRARY: Any = clients.Transport.library
+_LIBRARY: Any = clients.Transport.http_library
 # What the SDK calls its keys. Where they are given it does not look for OPENAI_API_KEY and OPENAI_ADMIN_KEY, and our
 # transport takes off the header that it makes of them.
 _KEYS = dict.fromkeys(("api_key", "admin_api_key"), "signed-by-keyfob")
