@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable
     from concurrent.futures import Future
 
+    from keyfob.clients.additions import Merged
     from keyfob.clients.signing import Signing
     from keyfob.credentials.credential import Credential
     from keyfob.credentials.source import Signer
@@ -185,6 +186,7 @@ class AuthFlow(_Flow):
 
     def __init__(self, signing: Signing) -> None:
         super().__init__(signing)
+        self._judged: Merged | None = None
         self._refuse(
             [
                 *_beside_authorization(signing.additions.header_names),
@@ -206,8 +208,11 @@ class AuthFlow(_Flow):
             raise OriginError(f"{what}: a bare Auth could not keep that from following a redirect", hint=_HINT)
 
     def _set(self, request: Any, credential: Credential) -> None:
-        self._refuse(_beside_authorization(credential.headers))
-        self._merged(credential).set_on(request.headers)
+        merged = self._merged(credential)
+        if merged is not self._judged:
+            self._refuse(_beside_authorization(credential.headers))
+            self._judged = merged
+        merged.set_on(request.headers)
 
     def _refused(self, request: Any, response: Any) -> bool:
         """Whether this very request was refused, not one that a redirect led to: it has been done, once is enough."""
