@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import httpx
+import httpx2
 import pytest
 
 from keyfob.clients.additions import Additions
+from keyfob.clients.flow import _with_query
 from keyfob.credentials.credential import Credential
 from keyfob.errors import CredentialError, IllegalHeaderError, MissingCredentialError, PluginError, UsageError
 from keyfob.testing.model_server import ModelServer
@@ -229,3 +232,12 @@ class TestSigner:
         """They would lack the signature."""
         with pytest.raises(UsageError, match="signs each request"):
             signing(Hmac()).headers()
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_the_callers_own_query_stays_as_it_is_written(library) -> None:
+    """A parameter without a value, or with blanks written as %20, may be part of a signature."""
+    url = library.URL("https://x.example/v1/models?flag&y=a%20b")
+    assert str(_with_query(url, {"key": "k v"})) == "https://x.example/v1/models?flag&y=a%20b&key=k+v"
+    assert dict(_with_query(url, {"y": "mine"}).params) == {"flag": "", "y": "mine"}
+    assert str(_with_query(library.URL("https://x.example/v1"), {"key": "k"})) == "https://x.example/v1?key=k"

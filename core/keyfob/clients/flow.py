@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlencode
 
 import anyio
 import anyio.lowlevel
@@ -82,7 +83,7 @@ class _Signed(_Flow):
             # The client library had set one of them, as the OpenAI SDK does from OPENAI_API_KEY. It stays behind too.
             merged.take_from(request.headers)
         if self._query:
-            signed.url = request.url.copy_merge_params(self._query)
+            signed.url = _with_query(request.url, self._query)
         if self._signer is not None:
             self._add_signature(signed, self._signer)
         return signed
@@ -93,6 +94,13 @@ class _Signed(_Flow):
         headers, body = dict(request.headers), b"".join(request.stream)
         signature = signer.sign(request.method, str(request.url), headers, body)
         request.headers.update(SecretHeaders(signature))
+
+
+def _with_query(url: Any, query: dict[str, str]) -> Any:
+    """The URL with these parameters; what it had before stays as it was written, but for those of the same names."""
+    if not url.query or query.keys() & url.params.keys():
+        return url.copy_merge_params(query)
+    return url.copy_with(query=url.query + b"&" + urlencode(query).encode())
 
 
 def _copy(request: Any) -> Any:
