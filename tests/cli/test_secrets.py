@@ -190,7 +190,8 @@ def test_exec_leaves_signals_as_a_shell_would(lab):
 def test_told_to_stop_it_stops_the_token_command_too(lab, tmp_path, number):
     """And ends by the signal, as any program."""
     slow = tmp_path / "slow"
-    slow.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    # It says that it runs only after keyfob has had the time to note that it does.
+    slow.write_text(f"#!/bin/sh\nsleep 0.5\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
     slow.chmod(0o755)
     lab.configure(
         f'[model_providers.slow]\nbase_url = "https://x.example"\nauth = {{ command = "{slow}", timeout_ms = 60000 }}\n'
