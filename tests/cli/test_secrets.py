@@ -180,6 +180,12 @@ def test_exec_keeps_what_is_for_openai_alone(lab):
     assert not ours.keys() & found.keys()
 
 
+def test_exec_that_fails_leaves_this_process_as_it_was(lab):
+    """In a program of the user's own, a broken pipe must not become the end."""
+    assert lab("exec", "lab", "--", "/no/such/command").code == 127
+    assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN
+
+
 def test_exec_leaves_signals_as_a_shell_would(lab):
     """Python ignores SIGPIPE; what it becomes must not."""
     found = lab.finished("exec", "lab", "--", "sh", "-c", "yes | head -n 1")

@@ -88,9 +88,13 @@ def _not_carried(provider: Provider) -> list[str]:
 def _become(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """Replace this process by the command: then its exit code and its signals need nobody to pass them on."""
     if sys.platform != "win32":  # there the caller would go on before the command has ended
-        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python; the command is to find them as they were
-            signal.signal(ignored, signal.SIG_DFL)
-        os.execvpe(command[0], list(command), dict(environ))  # noqa: S606  # no shell is what is wanted
+        ignored = (signal.SIGPIPE, signal.SIGXFSZ)  # by Python; the command is to find them as a shell leaves them
+        before = [signal.signal(number, signal.SIG_DFL) for number in ignored]
+        try:
+            os.execvpe(command[0], list(command), dict(environ))  # noqa: S606  # no shell is what is wanted
+        finally:  # it could not be run
+            for number, was in zip(ignored, before, strict=True):
+                signal.signal(number, was)
     return run_as_child(command, environ)
 
 
