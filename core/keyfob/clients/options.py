@@ -71,7 +71,7 @@ def _bad_proxy(signing: Signing, library: Any, error: Exception) -> ConfigError:
 def _trust(signing: Signing, library: Any, *, trust_env: bool, http2: bool) -> Any:
     files = tuple(map(signing.environ.get, _CERTIFICATES))
     try:
-        return _default_context(library, files, trust_env, http2=http2)
+        return _default_context(library, files, trust_env=trust_env, http2=http2)
     except OSError as error:  # an SSLError is one
         names = " or ".join(name for name, file in zip(_CERTIFICATES, files, strict=True) if file)
         message = f"the certificates that {names or 'the system'} names cannot be read"
@@ -79,7 +79,13 @@ def _trust(signing: Signing, library: Any, *, trust_env: bool, http2: bool) -> A
 
 
 @lru_cache(maxsize=16)
-def _default_context(library: Any, files: tuple[str | None, ...], trust_env: bool, *, http2: bool) -> Any:  # noqa: ARG001, FBT001
+def _default_context(
+    library: Any,
+    files: tuple[str | None, ...],  # noqa: ARG001  # part of the cache's key
+    *,
+    trust_env: bool,
+    http2: bool,  # noqa: ARG001  # part of the cache's key
+) -> Any:
     """The library's own TLS context, made once for all clients alike: reading the certificates takes 20 ms and more.
 
     files: where they are, http2: which protocols a connection will write into it; both only tell contexts apart.

@@ -39,7 +39,7 @@ class StaticAuth(_Base[Options]):
 
     def headers(self, options: Options, context: Context) -> Mapping[str, str]:
         """The headers that authenticate a request, name → value. Called for each request: keep it cheap."""
-        raise NotImplementedError
+        raise NotImplementedError  # the author writes it; core says whose plugin has not
 
     def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
         """A source that asks `headers` each time."""
@@ -56,7 +56,7 @@ class MintingAuth(_Base[Options]):
 
     def mint(self, provider: ProviderInfo, options: Options, context: Context) -> Credential:
         """A new credential. May block; called in a thread. Raises CredentialError."""
-        raise NotImplementedError
+        raise NotImplementedError  # the author writes it; core says whose plugin has not
 
     def max_age(self, options: Options) -> float | None:
         """Seconds after which a credential without `expires_at` is fetched anew; None = only after a 401."""
