@@ -9,6 +9,14 @@ KeyfobError                     the root; not an httpx error: SDKs retry and hid
 ├── CredentialError             a credential cannot be had; nothing was sent              exit 1
 │   ├── MissingCredentialError  the place it comes from is empty
 │   ├── NotSignedInError        a login is needed first
+│   ├── DamagedLoginError       a stored login that cannot be read
+│   ├── StoreError              the place where logins are kept cannot be used
+│   │   └── LockedError         another process holds it
+│   ├── RenewalError            the login could not be renewed this time
+│   │   ├── RefusedError        its issuer refuses it for good
+│   │   └── LostRenewalError    a renewal broke off, and its answer is lost
+│   ├── AccountChangedError     somebody else is signed in now
+│   ├── PolicyError             a rule of the configuration forbids it
 │   ├── IllegalHeaderError      its value may not stand in an HTTP header
 │   └── CommandError            the token command failed
 └── OriginError                 it would have gone where it must not go                   exit 1
@@ -123,6 +131,54 @@ class NotSignedInError(CredentialError):
     """The provider needs a login, and there is none."""
 
     code = "not-signed-in"
+
+
+class DamagedLoginError(CredentialError):
+    """A stored login that cannot be read. It is never taken for none, and never overwritten unasked."""
+
+    code = "damaged-login"
+
+
+class StoreError(CredentialError):
+    """The place where logins are kept cannot be used."""
+
+    code = "store"
+
+
+class LockedError(StoreError):
+    """Another process holds it."""
+
+    code = "locked"
+
+
+class RenewalError(CredentialError):
+    """The login could not be renewed this time; a later try may succeed."""
+
+    code = "renewal"
+
+
+class RefusedError(RenewalError):
+    """Its issuer refuses to renew this login, for good."""
+
+    code = "login-refused"
+
+
+class LostRenewalError(RenewalError):
+    """A renewal broke off before its answer was kept: this login cannot be renewed any more."""
+
+    code = "renewal-interrupted"
+
+
+class AccountChangedError(CredentialError):
+    """The stored login is somebody else's by now."""
+
+    code = "account-changed"
+
+
+class PolicyError(CredentialError):
+    """A rule of the configuration forbids this login or key. Nothing was sent, nothing was deleted."""
+
+    code = "policy"
 
 
 class IllegalHeaderError(CredentialError):

@@ -13,16 +13,22 @@ from keyfob.config.configuration import Configuration
 from keyfob.config.environment import layered
 from keyfob.config.layers import read_layers
 from keyfob.config.places import Places, site_folders
+from keyfob.credentials.renewals import renewals
 from keyfob.errors import ConfigError
 from keyfob.lazy import lazy
 from keyfob.plugin.contract import Context
 from keyfob.providers import Provider
 from keyfob.routing.installed import declarations, metadata_files
 from keyfob.routing.plugins import Plugins
+from keyfob.stores.choice import store_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from keyfob.credentials.exchange import Answer, Exchange
+    from keyfob.credentials.record import Record
+    from keyfob.credentials.renewals import Renew
+    from keyfob.credentials.store import Store
     from keyfob.errors import Fault
 
 
@@ -39,7 +45,8 @@ class Host:
 
     environ: the environment; `.env` of CODEX_HOME is layered over it and never changes it. profile: the name of a
     profile file. overrides: `key=value` texts, as `-c` takes them. places: where the files are; by default where
-    `environ` says. warn: told, once, of each key that has no effect. clock: seconds since the epoch.
+    `environ` says. warn: told, once, of each key that has no effect. clock: seconds since the epoch. renew: carries
+    out the renewals of logins; see `keyfob.credentials.renewals`.
     """
 
     def __init__(
@@ -51,12 +58,15 @@ class Host:
         places: Places | None = None,
         warn: Callable[[Fault], None] = _warn,
         clock: Callable[[], float] = time.time,
+        renew: Renew = renewals.start,
     ) -> None:
         self._environ = environ
         self._profile = profile
         self._overrides = overrides
         self._warn = warn
         self._clock = clock
+        self.renew = renew
+        self._stores: dict[tuple[str, str], Store] = {}
         self._providers: dict[str, Provider] = {}
         self._watched = snapshot.Watched()
         self.places = places or Places.of(environ)
@@ -90,7 +100,24 @@ class Host:
     @lazy
     def context(self) -> Context:
         """What plugins may touch."""
-        return Context(environ=self.environ, clock=self._clock)
+        return Context(environ=self.environ, clock=self._clock, send=self._send)
+
+    def _send(self, exchange: Exchange) -> Answer:
+        """Send one request to an issuer. The HTTP library is imported for it, not before."""
+        from keyfob.clients.issuer import send
+
+        return send(exchange, self.environ)
+
+    def store(self, plugin: str, provider: str) -> Store:
+        """Where that plugin keeps that provider's login; one for all who ask."""
+        key = (plugin, provider)
+        if key not in self._stores:
+            made = store_for(self.configuration.store, self.places.codex_home, plugin, provider, self._warn)
+            self._stores.setdefault(key, made)
+        return self._stores[key]
+
+    def judge(self, record: Record) -> None:
+        """Raise PolicyError for a login that a rule forbids."""
 
     @property
     def default_id(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -13,14 +14,18 @@ from keyfob.clients.signing import Signing
 from keyfob.config import snapshot
 from keyfob.config.builtin import FIXED, IDS
 from keyfob.credentials.asking import asked
+from keyfob.credentials.login import Login
 from keyfob.credentials.source import CredentialSource
+from keyfob.credentials.stored import StoredSource
 from keyfob.errors import ConfigError, CredentialError, IllegalHeaderError, KeyfobError, PluginError
 from keyfob.lazy import lazy
-from keyfob.plugin.contract import ProviderInfo, State, SuppliesBaseUrl, SupportsState
+from keyfob.plugin.contract import Context, ProviderInfo, State, SuppliesBaseUrl, SupportsLogin, SupportsState
 from keyfob.routing.builtin import MODULES
 from keyfob.routing.explain import Explanation, PluginPlace, Verdict
 from keyfob.routing.isolation import isolated, isolated_source
 from keyfob.routing.route import Route, route
+from keyfob.standing import state_of
+from keyfob.stores.choice import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 
     from keyfob.config.entries import Entry
     from keyfob.credentials.credential import Credential, SecretHeaders
+    from keyfob.credentials.record import Record
     from keyfob.host import Host
     from keyfob.routing.plugins import Loaded
 
@@ -109,7 +115,7 @@ class Provider:
         plugin = self.loaded.plugin
         if isinstance(plugin, SuppliesBaseUrl):
             with self._isolated("base_url"):
-                return str(plugin.base_url(self.info, self.options, self._host.context))
+                return str(plugin.base_url(self.info, self.options, self.context))
         fault = self.entry.fault(None, "there is no base_url", 'write base_url = "https://…"')
         raise ConfigError.of([fault])
 
@@ -142,12 +148,41 @@ class Provider:
                 f"provider {self.id} is being asked for its credential by a command that is run to answer just that",
                 hint=f"keyfob explain {self.id}",
             )
-        loaded = self.loaded
+        loaded, login = self.loaded, self.login
+        if login is not None:
+            return StoredSource(login, self._host.renew)
         with self._isolated("open"):
-            source: object = loaded.plugin.open(self.info, self.options, self._host.context)
+            plugin: Any = loaded.plugin
+            source: object = plugin.open(self.info, self.options, self.context)
         if not isinstance(source, CredentialSource):
             raise PluginError(f"{loaded.owner}: open() of plugin `{self.route.plugin}` returned no CredentialSource")
         return source if self.route.plugin in MODULES else isolated_source(source, loaded.owner)
+
+    @lazy
+    def context(self) -> Context:
+        """What its plugin may touch."""
+        return replace(self._host.context, login=self._known_login)
+
+    def _known_login(self) -> Record | None:
+        return self.login.known() if self.login is not None else None
+
+    @lazy
+    def login(self) -> Login | None:
+        """Its login, where its plugin stores one."""
+        plugin, key = self.loaded.plugin, self.route.plugin
+        if not isinstance(plugin, SupportsLogin):
+            return None
+        with self._isolated("records"):
+            records = plugin.records(self.info, self.options, self.context)
+        return Login(
+            self.id,
+            records,
+            self._host.store(key, self.id),
+            send=self._host.context.send,
+            judge=self._host.judge,
+            clock=self._host.context.clock,
+            origin=None if key == SHARED else str(self.base_url.origin),
+        )
 
     def _isolated(self, what: str) -> AbstractContextManager[None]:
         return isolated(self.loaded.owner, f"plugin `{self.route.plugin}` broke in {what}")
@@ -181,13 +216,22 @@ class Provider:
             if self.id not in IDS and not self._host.configuration.decides(self.id):
                 return None
             route, entry = self.route, self.entry
-            if route.plugin == "envkey":  # the one kind that is answered from the snapshot alone
-                _ = self.base_url, self._additions()
-        except ConfigError:
+            comes_from = self._comes_from()
+        except KeyfobError:
             return None
         setting = entry.setting(route.key) if route.key else None
         file, line = (setting.path or "", str(setting.line or "")) if setting else ("", "")
-        return snapshot.Routed(route.plugin, entry.fields.env_key or "" if route.plugin == "envkey" else "", file, line)
+        return snapshot.Routed(route.plugin, comes_from, file, line)
+
+    def _comes_from(self) -> str:
+        """The variable or the file that the warm path may answer from; "" for kinds that it does not know."""
+        if self.route.plugin == "envkey":
+            _ = self.base_url, self._additions()
+            return self.entry.fields.env_key or ""
+        if self.route.plugin == SHARED and self.login is not None and self.login.store.kind == "file":
+            _ = self._additions()
+            return self.login.store.place
+        return ""
 
     def explain(self, url: str | None = None) -> Explanation:
         """The whole decision, told without running a command, asking an issuer or unlocking anything.
@@ -231,9 +275,11 @@ class Provider:
     def state(self) -> State:
         """Whether a credential could be had, told without running, asking or unlocking anything."""
         plugin = self.loaded.plugin
+        if self.login is not None:
+            return state_of(self.login)
         if isinstance(plugin, SupportsState):
             with self._isolated("state"):
-                state: object = plugin.state(self.info, self.options, self._host.context)
+                state: object = plugin.state(self.info, self.options, self.context)
             if isinstance(state, State):
                 return state
             raise PluginError(f"{self.loaded.owner}: state() of plugin `{self.route.plugin}` returned no State")

@@ -13,8 +13,11 @@ from keyfob.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_REFUSED, KeyfobError, 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
 
     from keyfob.config.places import Places
+    from keyfob.credentials.record import Record
+    from keyfob.credentials.renewal import Renewal
     from keyfob.errors import Fault
     from keyfob.host import Host
     from keyfob.providers import Provider
@@ -64,6 +67,7 @@ class Session:
                 overrides=self._options.config,
                 places=self.places,
                 warn=self._warn,
+                renew=self._renew,
             )
         return self._host
 
@@ -78,6 +82,23 @@ class Session:
         except KeyfobError:
             pass
         return provider
+
+    def _renew(self, renewal: Renewal, known: Record, forced: bool, wait: bool) -> Future[Record]:  # noqa: FBT001
+        """A renewal outlives the command that wants it, which may be killed at any time."""
+        from keyfob.cli.detached import Task, renew
+
+        task = Task(
+            renewal.provider,
+            known.fingerprint,
+            forced,
+            wait,
+            self._options.profile,
+            self._options.config,
+            self.places.codex_home,
+            self.places.system,
+            self.places.cache,
+        )
+        return renew(renewal, task)
 
     def _warn(self, fault: Fault) -> None:
         if self._listening:

@@ -6,6 +6,7 @@ says what is wrong. Nothing may be imported here that the interpreter has not lo
 """
 
 import os
+import time
 
 from keyfob.config import snapshot
 from keyfob.config.places import Places
@@ -24,10 +25,24 @@ def token(arguments: "list[str]") -> "str | None":
     if held is None:
         return None
     routed = held.routed(arguments[0] if arguments else held.default)
-    if routed is None or routed.plugin != "envkey":
-        return None
-    value = _variable(routed.variable, places.dotenv)
+    value = _value(routed, places) if routed else None
     return value if value and illegal_part(value) is None else None
+
+
+def _value(routed: snapshot.Routed, places: Places) -> "str | None":
+    if routed.plugin == "envkey":
+        return _variable(routed.variable, places.dotenv)
+    if routed.plugin != "openai" or not routed.variable or any(map(os.environ.get, _BEFORE_A_LOGIN)):
+        return None
+    import importlib
+
+    warm = importlib.import_module(_WARM)
+    return str(warm.token(routed.variable, time.time()) or "")
+
+
+# What goes before a stored login, and the module of the plugin that reads one; core names plugins and imports none.
+_BEFORE_A_LOGIN = ("CODEX_API_KEY", "CODEX_ACCESS_TOKEN")
+_WARM = "keyfob_openai.warm"
 
 
 def _variable(name: str, dotenv: str) -> str:

@@ -11,6 +11,8 @@ from keyfob.clients.network import AsyncNetwork, Network
 from keyfob.clients.options import client_options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from keyfob.clients.signing import Signing
 
 
@@ -50,3 +52,14 @@ class Auth(AuthFlow, httpx.Auth):
     """For a client of your own: guards `Authorization`, and refuses a provider that sends anything else."""
 
     http_library = httpx
+
+
+def issuer_client(url: str, timeout: float, environ: Mapping[str, str]) -> httpx.Client:  # noqa: ARG001
+    """A client for one request to an issuer. timeout: seconds without a byte."""
+    return httpx.Client(timeout=httpx.Timeout(30.0, read=timeout), follow_redirects=False)
+
+
+def sending_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
+    """What httpx raises where nothing was sent, and where something may have been."""
+    unsent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+    return unsent, (httpx.HTTPError, httpx.InvalidURL)

@@ -60,6 +60,11 @@ class Configuration:
         return self._top("model_provider").model_provider
 
     @property
+    def store(self) -> str:
+        """Where logins are kept: `file`, `keyring`, `auto` or `ephemeral`. Raises ConfigError for another word."""
+        return self._top("cli_auth_credentials_store").cli_auth_credentials_store
+
+    @property
     def allowed_plugins(self) -> tuple[frozenset[str], ...]:
         """Each allow-list of distributions in force: the managed layer's, then the merged one of the others."""
         managed = merge(layer.data for layer in self.layers if layer.name == "managed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -83,4 +83,7 @@ class KeyfobFile(_Table):
     model_provider: Text = Field("openai", examples=["corp"], description="The default provider.")
     model_providers: dict[str, ProviderEntry] = Field({}, description="The providers, by id.")
     openai_base_url: str | None = Field(None, description="Base URL of the built-in provider `openai`.")
+    cli_auth_credentials_store: Literal["file", "keyring", "auto", "ephemeral"] = Field(
+        "file", description="Where logins are kept."
+    )
     keyfob: KeyfobTable = Field(KeyfobTable(), description="keyfob's own settings; for keyfob.toml.")

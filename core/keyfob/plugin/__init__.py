@@ -18,36 +18,46 @@ The simplest plugin is this, and an entry point in group `keyfob.auth` whose nam
 
 from keyfob.credentials.asking import asking
 from keyfob.credentials.credential import Credential
+from keyfob.credentials.exchange import Answer, Exchange, UnansweredError, UnreachableError
 from keyfob.credentials.headers import illegal_part
 from keyfob.credentials.minting import MintingSource
+from keyfob.credentials.record import About, Data, Record, Records, Rotation
 from keyfob.credentials.source import CredentialSource, Signer, StaticSource
 from keyfob.errors import (
     CommandError,
     CredentialError,
+    DamagedLoginError,
     IllegalHeaderError,
     KeyfobError,
     MissingCredentialError,
     NotSignedInError,
 )
-from keyfob.plugin.bases import MintingAuth, StaticAuth
+from keyfob.plugin.bases import MintingAuth, StaticAuth, StoredAuth
 from keyfob.plugin.contract import (
     AuthPlugin,
     Context,
     NoOptions,
+    Opens,
     ProviderInfo,
     State,
     SuppliesBaseUrl,
+    SupportsLogin,
     SupportsState,
 )
 from keyfob.plugin.hooks import hookimpl
 
 __all__ = [
+    "About",
+    "Answer",
     "AuthPlugin",
     "CommandError",
     "Context",
     "Credential",
     "CredentialError",
     "CredentialSource",
+    "DamagedLoginError",
+    "Data",
+    "Exchange",
     "IllegalHeaderError",
     "KeyfobError",
     "MintingAuth",
@@ -55,13 +65,21 @@ __all__ = [
     "MissingCredentialError",
     "NoOptions",
     "NotSignedInError",
+    "Opens",
     "ProviderInfo",
+    "Record",
+    "Records",
+    "Rotation",
     "Signer",
     "State",
     "StaticAuth",
     "StaticSource",
+    "StoredAuth",
     "SuppliesBaseUrl",
+    "SupportsLogin",
     "SupportsState",
+    "UnansweredError",
+    "UnreachableError",
     "asking",
     "hookimpl",
     "illegal_part",

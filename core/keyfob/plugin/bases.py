@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import ClassVar
 
     from keyfob.credentials.credential import Credential
+    from keyfob.credentials.record import Records
 
 
 class _Base(Generic[Options]):
@@ -45,6 +46,17 @@ class StaticAuth(_Base[Options]):
         """A source that asks `headers` each time."""
         del provider
         return StaticSource(lambda: self.headers(options, context))
+
+
+class StoredAuth(_Base[Options]):
+    """A plugin whose logins core keeps: the environment's, else the stored one, renewed if `records` is a Rotation.
+
+    Write `key` and `records`.
+    """
+
+    def records(self, provider: ProviderInfo, options: Options, context: Context) -> Records:
+        """What it knows of the logins of one provider. Does no I/O and asks nobody."""
+        raise NotImplementedError  # the author writes it; core says whose plugin has not
 
 
 class MintingAuth(_Base[Options]):

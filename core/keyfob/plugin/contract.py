@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
+from keyfob.credentials.exchange import UnreachableError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from keyfob.credentials.exchange import Answer, Exchange, Send
+    from keyfob.credentials.record import Record, Records
     from keyfob.credentials.source import CredentialSource
 
 Options = TypeVar("Options", bound=BaseModel)
+_Has = TypeVar("_Has", bound=BaseModel, covariant=True)
 _Reads = TypeVar("_Reads", bound=BaseModel, contravariant=True)
 
 
@@ -34,16 +39,28 @@ class ProviderInfo:
     base_url: str | None = field(repr=False)
 
 
+def _nowhere(_: Exchange) -> Answer:
+    raise UnreachableError("there is no network here")
+
+
+def _nobody() -> Record | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a plugin may touch, handed to it, so that its tests need no monkeypatching.
 
     environ: the environment, `.env` layered over it; read it when a credential is asked for, not before.
     clock: the wall clock, seconds since the epoch.
+    send: sends one request to the plugin's issuer and follows no redirect; raises UnreachableError, UnansweredError.
+    login: the login that would be used, as far as can be told without asking anybody; None where there is none.
     """
 
     environ: Mapping[str, str] = field(repr=False)
     clock: Callable[[], float]
+    send: Send = field(default=_nowhere, repr=False)
+    login: Callable[[], Record | None] = field(default=_nobody, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +77,11 @@ class State:
     headers: tuple[str, ...] = ("Authorization",)
 
 
-class AuthPlugin(Protocol[Options]):
-    """Code that authenticates one kind of entry."""
+class AuthPlugin(Protocol[_Has]):
+    """Code that authenticates one kind of entry.
+
+    Beside these it has `open`, or if it stores logins, `records`: see Opens and SupportsLogin.
+    """
 
     @property
     def key(self) -> str:
@@ -69,12 +89,26 @@ class AuthPlugin(Protocol[Options]):
         ...
 
     @property
-    def options(self) -> type[Options]:
+    def options(self) -> type[_Has]:
         """The pydantic model of its table."""
         ...
 
-    def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
+
+@runtime_checkable
+class Opens(Protocol[_Reads]):
+    """A plugin that yields credentials by itself."""
+
+    def open(self, provider: ProviderInfo, options: _Reads, context: Context) -> CredentialSource:
         """The source for one provider. Does no I/O and asks nobody."""
+        ...
+
+
+@runtime_checkable
+class SupportsLogin(Protocol[_Reads]):
+    """A plugin whose logins core stores, renews, shows and removes."""
+
+    def records(self, provider: ProviderInfo, options: _Reads, context: Context) -> Records:
+        """What it knows of the logins of one provider. Does no I/O and asks nobody."""
         ...
 
 

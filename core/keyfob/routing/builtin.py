@@ -7,7 +7,7 @@ from keyfob.config.models import ProviderEntry
 
 # Plugin key → module. An entry point of an installed distribution can never take one of these keys.
 MODULES = {
-    "openai": "keyfob_openai",
+    "openai": "keyfob_openai.plugin",
     "envkey": "keyfob_envkey",
     "bearer": "keyfob_bearer",
     "command": "keyfob_command",

@@ -187,6 +187,6 @@ def _chosen(offered: object, key: str, who: str) -> AuthPlugin[Any]:
     options = getattr(plugin, "options", None)
     if not (isinstance(options, type) and issubclass(options, BaseModel)):
         raise PluginError(f"{who}: the plugin `{key}` has no pydantic model as its options")
-    if not callable(getattr(plugin, "open", None)):
-        raise PluginError(f"{who}: the plugin `{key}` has no method open")
+    if not callable(getattr(plugin, "open", None)) and not callable(getattr(plugin, "records", None)):
+        raise PluginError(f"{who}: the plugin `{key}` has no method open or records")
     return cast("AuthPlugin[Any]", plugin)

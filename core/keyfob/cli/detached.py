@@ -1,0 +1,114 @@
+"""A renewal in a process of its own session, without a terminal, that nobody who kills the command kills with it.
+
+The command waits for it. What came of it stands in the store; why it failed, the child says on its stdout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from keyfob import errors
+from keyfob.errors import KeyfobError, RenewalError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from keyfob.credentials.record import Record
+    from keyfob.credentials.renewal import Renewal
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the child needs in order to do the same as the command would: no secret, that is in the store.
+
+    fingerprint: the state of the record that the command knows.
+    """
+
+    provider: str
+    fingerprint: str
+    forced: bool
+    wait: bool
+    profile: str | None
+    overrides: Sequence[str]
+    codex_home: str
+    system: str
+    cache: str
+
+
+def renew(renewal: Renewal, task: Task) -> Future[Record]:
+    """Renew in a child, and wait for it. Interrupted meanwhile, only the waiting ends."""
+    future: Future[Record] = Future()
+    try:
+        _told(_run(task))
+        record = renewal.current()
+    except Exception as error:  # noqa: BLE001  # it is raised where the future is asked
+        future.set_exception(error)
+    else:
+        future.set_result(record)
+    return future
+
+
+def _run(task: Task) -> bytes:
+    """What the child says: nothing, or an error."""
+    # -P: nothing is imported from the current folder.
+    command = [sys.executable, "-P", "-m", "keyfob.cli.detached"]
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise RenewalError(f"{task.provider}: the renewal cannot be started: {error.strerror}") from error
+    said, _ = child.communicate(json.dumps(asdict(task)).encode())
+    if child.returncode != 0 and not said:
+        raise RenewalError(f"{task.provider}: the process that renews the login ended with {child.returncode}")
+    return said
+
+
+def _told(said: bytes) -> None:
+    """Raise the error that the child had."""
+    if not said:
+        return
+    found = json.loads(said)
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, KeyfobError)]
+    kind = next((kind for kind in kinds if kind.code == found["code"]), RenewalError)
+    raise kind(found["message"], hint=found["hint"])
+
+
+def main() -> None:
+    """The child."""
+    task = Task(**json.load(sys.stdin))
+    # From here on nothing is read or written where the command is: it may be gone.
+    try:
+        _renew(task)
+    except KeyfobError as error:
+        said = {"code": error.code, "message": str(error), "hint": error.hint}
+        with contextlib.suppress(OSError):
+            print(json.dumps(said), flush=True)
+        os._exit(1)  # stdout may be closed, which the interpreter would complain of
+
+
+def _renew(task: Task) -> None:
+    from keyfob.config.places import Places
+    from keyfob.host import Host
+
+    places = Places(task.codex_home, system=task.system, cache=task.cache)
+    host = Host(profile=task.profile, overrides=task.overrides, places=places, warn=lambda _: None)
+    login = host.provider(task.provider).login
+    record = login.stored() if login else None
+    if login and login.renewal and record and record.fingerprint == task.fingerprint:
+        login.renewal.run(record, forced=task.forced, wait=task.wait)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The exchange: a request to an issuer and its answer, told apart by what they mean for a secret that is spent once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request to an issuer. url: shown in messages, so it holds no secret. timeout: seconds without a byte."""
+
+    url: str
+    body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    method: str = "POST"
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the issuer answered, whole. `date`: its own clock, seconds since the epoch, where it told."""
+
+    status: int
+    body: bytes = field(repr=False)
+    date: float | None = None
+    retry_after: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is a 2xx."""
+        return 200 <= self.status < 300
+
+    def document(self) -> dict[str, Any]:
+        """The JSON object that it is; empty where it is none."""
+        return json_object(self.body)
+
+
+class UnreachableError(Exception):
+    """No connection stands: the request was not sent."""
+
+
+class UnansweredError(Exception):
+    """The request may have been received; its answer was not, or not whole."""
+
+
+if TYPE_CHECKING:
+    Send = Callable[[Exchange], Answer]
+    """Sends one request, follows no redirect. Raises UnreachableError, UnansweredError."""
+
+
+def json_object(text: bytes) -> dict[str, Any]:
+    """The JSON object that `text` is; empty where it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,108 @@
+"""The journal of one record's renewals: what is under way, and what came of the last. Fingerprints, never a token."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import RootModel, ValidationError
+
+from keyfob.credentials.exchange import json_object
+
+# A time to wait that lies further ahead is not believed: a clock was wrong when it was written. Seconds.
+LONGEST_WAIT = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A renewal under way: of which state of the record, the how manieth time its secret is presented, since when."""
+
+    fingerprint: str
+    attempt: int = 1
+    sent: bool = False
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a renewal, for all who would try the same. `permanent`: it holds for exactly this state.
+
+    code: the issuer's error code, or a word of ours. at: when. not_before: nobody tries again before that; both in
+    seconds since the epoch. failures: how many there were in a row.
+    """
+
+    fingerprint: str
+    code: str
+    message: str
+    at: float
+    permanent: bool = False
+    not_before: float = 0.0
+    failures: int = 1
+
+    def waits(self, now: float) -> bool:
+        """Whether nobody should try now; a time beyond all reason does not count."""
+        return now < self.not_before <= now + LONGEST_WAIT
+
+
+@dataclass(frozen=True, slots=True)
+class Skew:
+    """How many seconds this machine's clock was ahead of the issuer's, when it issued that state of the record."""
+
+    fingerprint: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """forced_at: when a 401 last had the record renewed, in seconds since the epoch."""
+
+    intent: Intent | None = None
+    outcome: Outcome | None = None
+    skew: Skew | None = None
+    forced_at: float = 0.0
+
+    def dumped(self) -> bytes:
+        """As JSON."""
+        return RootModel[Journal](self).model_dump_json().encode()
+
+    @classmethod
+    def parsed(cls, text: bytes) -> Journal:
+        """Of JSON. What cannot be read is as good as nothing: a journal holds no part of a login."""
+        try:
+            return RootModel[Journal].model_validate_json(text).root
+        except ValidationError:
+            return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """An issuer's answer, kept as it came: which state of the record it succeeds, when, and by the issuer's clock."""
+
+    parent: str
+    body: bytes = field(repr=False)
+    at: float = 0.0
+    date: float | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The JSON object that the answer is; empty where it is none."""
+        return json_object(self.body)
+
+    def dumped(self) -> bytes:
+        """A line that says what it is, and then the answer."""
+        head = json.dumps({"parent": self.parent, "at": self.at, "date": self.date, "bytes": len(self.body)})
+        return head.encode() + b"\n" + self.body
+
+    @classmethod
+    def parsed(cls, text: bytes) -> Stage | None:
+        """None for what is no stage, or not a whole one."""
+        head, newline, body = text.partition(b"\n")
+        fields = json_object(head)
+        parent, at, date = fields.get("parent"), fields.get("at"), fields.get("date")
+        if not newline or not isinstance(parent, str) or fields.get("bytes") != len(body):
+            return None
+        return cls(parent, body, _number(at) or 0.0, _number(date))
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

@@ -1,0 +1,127 @@
+"""The record: a stored login, opaque to core but for what its plugin declares about it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from keyfob.credentials.credential import Credential
+    from keyfob.credentials.exchange import Answer, Exchange
+
+Data = Mapping[str, Any]
+"""A JSON object, as it is stored: every field is kept, in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A login. `data` is the plugin's own; of the rest core makes use.
+
+    token: the secret that is sent; it tells one state of a login from another. secret: what the login is renewed
+    with, None where it cannot be. expires_at, issued_at: seconds since the epoch, by this machine's clock where that is
+    known. account: whose it is. method: `api` or `chatgpt`, as policy names it. workspaces: every account that the
+    login claims to belong to.
+    """
+
+    data: Data = field(repr=False)
+    token: str = field(repr=False)
+    secret: str | None = field(default=None, repr=False)
+    expires_at: float | None = None
+    issued_at: float | None = None
+    account: str | None = None
+    method: str = "api"
+    workspaces: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this state of the login from another and gives nothing away.
+
+        Of both secrets: an issuer that does not rotate leaves one of them as it was.
+        """
+        return hashlib.sha256(f"{self.secret}\n{self.token}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+    @property
+    def whose(self) -> tuple[str, str | None]:
+        """What must stay the same while a program runs: a request made for one account is not billed to another."""
+        return self.method, self.account
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What `keyfob status` tells of a login; never a secret.
+
+    controls: which rules for data and admins it is under.
+    """
+
+    method: str
+    masked: str | None = None
+    email: str | None = None
+    account: str | None = None
+    workspace: str | None = None
+    plan: str | None = None
+    controls: str | None = None
+
+
+class Records(Protocol):
+    """What an auth plugin knows of the logins it stores, for one provider."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What can be stored without a browser: of `api-key`, `access-token`."""
+        ...
+
+    def given(self) -> str | None:
+        """The secret that the environment gives, which goes before any stored one; None where it gives none. Cheap."""
+        ...
+
+    def of_environment(self, secret: str) -> Record:
+        """What `given` returned, as a record. Asks nobody. Raises CredentialError."""
+        ...
+
+    @property
+    def variable(self) -> str:
+        """The name of the environment variable that `given` takes its secret from now, or would."""
+        ...
+
+    def read(self, data: Data) -> Record:
+        """The login that is stored as `data`. Asks nobody. Raises DamagedLoginError that says what is wrong."""
+        ...
+
+    def completed(self, record: Record) -> Record:
+        """The record with what only its issuer can tell of it. May block. Raises CredentialError."""
+        ...
+
+    def credential(self, record: Record) -> Credential:
+        """What a completed record puts on a request."""
+        ...
+
+    def made(self, method: str, secret: str) -> Data:
+        """What to store for this secret. Asks nobody. Raises CredentialError."""
+        ...
+
+    def about(self, record: Record) -> About:
+        """What can be told of it, without asking anybody."""
+        ...
+
+
+@runtime_checkable
+class Rotation(Records, Protocol):
+    """The same for logins whose secret changes when it is used: core does the exchange, once (RFC 6749, section 6)."""
+
+    def exchange(self, record: Record, reason: str) -> Exchange:
+        """The request that renews it. reason: `proactive_expiry` or `unauthorized_recovery`."""
+        ...
+
+    def absorb(self, record: Record, answer: Data) -> Data:
+        """The record's data with what the issuer answered. Raises ValueError if the answer holds no login."""
+        ...
+
+    def refusal(self, answer: Answer) -> str | None:
+        """The error code by which the issuer refuses this login for good; None if it may be tried again."""
+        ...
+
+    def revocation(self, data: Data) -> Exchange | None:
+        """The request that makes this login worthless (RFC 7009), or None where there is none."""
+        ...

@@ -1,0 +1,67 @@
+"""The renewals under way in this process: one for each record, whoever waits for it."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from keyfob.credentials.forks import forget_after_fork
+from keyfob.errors import RenewalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keyfob.credentials.record import Record
+    from keyfob.credentials.renewal import Renewal
+
+    Renew = Callable[[Renewal, Record, bool, bool], Future[Record]]
+    """(renewal, known, forced, wait) → what `Renewal.run` returns or raises; see there."""
+
+
+class Renewals:
+    """Runs each renewal in a thread of its own, which neither a cancelled waiter nor the program's end interrupts."""
+
+    def __init__(self) -> None:
+        self.forget()
+        forget_after_fork(self)
+
+    def forget(self) -> None:
+        """After a fork: the parent's renewals end in the parent."""
+        self._lock = threading.Lock()
+        self._under_way: dict[tuple[object, ...], Future[Record]] = {}
+
+    def start(self, renewal: Renewal, known: Record, forced: bool, wait: bool) -> Future[Record]:  # noqa: FBT001  # see Renew
+        """The renewal as a future, shared by all who ask for the same while it is under way."""
+        key = (renewal.store.place, known.fingerprint, forced, wait)
+        with self._lock:
+            future = self._under_way.get(key)
+            if future is not None:
+                return future
+            future = self._under_way[key] = Future()
+            future.set_running_or_notify_cancel()  # from here on a waiter's cancel() changes nothing
+
+        def run() -> None:
+            try:
+                record = renewal.run(known, forced=forced, wait=wait)
+            except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
+                self._land(key)
+                future.set_exception(error)
+            else:
+                self._land(key)
+                future.set_result(record)
+
+        try:  # not a daemon: the interpreter waits for it, so that a secret that was spent is not lost
+            threading.Thread(target=run, name="keyfob-renewal", daemon=False).start()
+        except RuntimeError as error:  # the interpreter is on its way out
+            self._land(key)
+            future.set_exception(RenewalError(f"{renewal.provider}: {error}"))
+        return future
+
+    def _land(self, key: tuple[object, ...]) -> None:
+        with self._lock:
+            self._under_way.pop(key, None)
+
+
+renewals = Renewals()
+"""Those of this process."""

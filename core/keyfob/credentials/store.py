@@ -1,0 +1,83 @@
+"""The store: where one record is kept, with the lock, the journal and the stage that its renewal needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from keyfob.credentials.journal import Journal, Stage
+    from keyfob.credentials.record import Data
+
+
+class Store(Protocol):
+    """One record's place. Everything here raises StoreError where the place cannot be used.
+
+    Methods that change something are called with `lock` held.
+    """
+
+    @property
+    def kind(self) -> str:
+        """`file`, `keyring` or `ephemeral`."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """The place, for messages."""
+        ...
+
+    def lock(self, *, wait: bool = True) -> AbstractContextManager[None]:
+        """keyfob's lock on this record, among all processes of the machine.
+
+        Raises LockedError, that names the holder, after 60 s, or at once unless `wait`.
+        """
+        ...
+
+    def writing(self) -> AbstractContextManager[None]:
+        """The locks under which other programs write this record too; held under a second."""
+        ...
+
+    def read(self) -> Data | None:
+        """The record, None where there is none. Needs no lock. Raises DamagedLoginError."""
+        ...
+
+    def write(self, data: Data) -> None:
+        """Put `data` in its place: afterwards it is there whole and survives a power cut, or nothing has changed."""
+        ...
+
+    def delete(self) -> bool:
+        """Remove the record, with its stage and journal; whether there was one."""
+        ...
+
+    def clear(self) -> None:
+        """Remove stage and journal: the login they tell of is replaced."""
+        ...
+
+    def stamp(self) -> object:
+        """What changes whenever the record does, and costs no more than a `stat`; None where only reading tells."""
+        ...
+
+    def prepare(self, data: Data) -> None:
+        """See that a stage and a record of this size can be written, before anything is spent. Raises StoreError."""
+        ...
+
+    def journal(self) -> Journal:
+        """What is known of renewals of this record. Needs no lock."""
+        ...
+
+    def note(self, journal: Journal) -> None:
+        """Replace the journal, durably."""
+        ...
+
+    def stage(self) -> Stage | None:
+        """The staged answer of an issuer, if there is one."""
+        ...
+
+    def put_stage(self, stage: Stage) -> None:
+        """Keep an issuer's answer, durably, in the place that `prepare` made."""
+        ...
+
+    def drop_stage(self) -> None:
+        """Remove it, once it is part of the record."""
+        ...

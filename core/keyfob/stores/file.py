@@ -1,0 +1,228 @@
+"""The file store: a record is a JSON file for nobody else, replaced whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from keyfob.credentials.journal import Journal, Stage
+from keyfob.errors import DamagedLoginError, Fault, StoreError
+from keyfob.stores import private
+from keyfob.stores.locks import DEADLINE, locked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from keyfob.credentials.record import Data
+
+# Bytes. No login is as large.
+LARGEST = 2**20
+# Bytes that are put by for an issuer's answer before a secret is spent.
+STAGE_SIZE = 64 * 1024
+# Seconds to wait for another program that writes the same record; keyfob itself holds these locks under a second.
+_WRITERS = 10.0
+
+
+def codex_locks(codex_home: str) -> list[tuple[str, int]]:
+    """The locks that Codex takes, in its order, before it writes a login; and the modes it makes their files with."""
+    return [(os.path.join(codex_home, "auth.lock"), 0o644), (os.path.join(codex_home, "auth.json.lock"), 0o600)]
+
+
+class Aside:
+    """What lies beside a record: the lock, the journal and the stage of its renewal. base: the record's real path."""
+
+    def __init__(self, base: str, writers: Sequence[tuple[str, int]]) -> None:
+        self.base = base
+        self._writers = writers
+        self._lock = f"{base}.keyfob.lock"
+        self._journal = f"{base}.keyfob.journal"
+        self._stage = f"{base}.keyfob.stage"
+        self._prepared = f"{base}.keyfob.stage.new"
+
+    def lock(self, *, wait: bool = True) -> AbstractContextManager[None]:
+        """See `Store.lock`."""
+        return locked(self._lock, wait=DEADLINE if wait else 0.0)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """See `Store.writing`."""
+        with contextlib.ExitStack() as held:
+            for path, mode in self._writers:
+                held.enter_context(locked(path, wait=_WRITERS, mode=mode, signed=False))
+            yield
+
+    def journal(self) -> Journal:
+        """See `Store.journal`."""
+        with _told(self._journal):
+            text = private.read(self._journal, LARGEST)
+        return Journal() if text is None else Journal.parsed(text)
+
+    def note(self, journal: Journal) -> None:
+        """See `Store.note`. Without an intent nothing is under way that would need the prepared stage."""
+        with _told(self._journal):
+            private.write(self._journal, journal.dumped())
+            if journal.intent is None:
+                private.remove(self._prepared)
+
+    def prepare_stage(self) -> None:
+        """Put the room for a stage by."""
+        with _told(self._prepared):
+            os.close(private.create(self._prepared, size=STAGE_SIZE, exclusive=False))
+
+    def stage(self) -> Stage | None:
+        """See `Store.stage`."""
+        with _told(self._stage):
+            text = private.read(self._stage, LARGEST)
+        return None if text is None else Stage.parsed(text)
+
+    def put_stage(self, stage: Stage) -> None:
+        """Write it into the room that was put by, then give it its name: an earlier stage is there until then."""
+        with _told(self._stage):
+            descriptor = os.open(self._prepared, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+            with open(descriptor, "wb") as file:
+                file.write(stage.dumped())
+                file.truncate()
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(self._prepared, self._stage)
+            private.sync_folder(self._stage)
+
+    def drop_stage(self) -> None:
+        """See `Store.drop_stage`."""
+        with _told(self._stage):
+            private.remove(self._stage)
+
+    def clear(self) -> None:
+        """See `Store.clear`."""
+        with _told(self._journal):
+            for path in (self._stage, self._prepared, self._journal):
+                private.remove(path)
+
+
+class FileStore(Aside):
+    """One record in one file.
+
+    writers: the locks under which other programs write it. warn: told once if others can read it.
+    """
+
+    kind = "file"
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        writers: Sequence[tuple[str, int]] = (),
+        warn: Callable[[Fault], None] = lambda _: None,
+    ) -> None:
+        super().__init__(os.path.realpath(path), writers)
+        self.path = path
+        self._warn: Callable[[Fault], None] | None = warn
+
+    @property
+    def place(self) -> str:
+        """The path, as the user knows it."""
+        return self.path
+
+    def read(self) -> Data | None:
+        """See `Store.read`."""
+        try:
+            with _told(self.path):
+                text = private.read(self.base, LARGEST)
+        except IsADirectoryError:
+            raise self._damaged("is a folder") from None
+        except ValueError:
+            raise self._damaged("is not an ordinary file") from None
+        if text is None:
+            if os.path.islink(self.path):
+                raise self._damaged(f"is a link to {self.base}, which is not there")
+            return None
+        self._look_at_mode()
+        return self._parsed(text)
+
+    def _parsed(self, text: bytes) -> dict[str, Any]:
+        if len(text) > LARGEST:
+            raise self._damaged(f"is larger than {LARGEST >> 20} MiB")
+        if not text.strip():
+            raise self._damaged("is empty")
+        try:
+            data = json.loads(text.decode("utf-8"))
+        except UnicodeDecodeError:
+            raise self._damaged("is not UTF-8 text") from None
+        except json.JSONDecodeError as error:
+            raise self._damaged(f"is not JSON (line {error.lineno}, column {error.colno})") from None
+        except (ValueError, RecursionError):
+            raise self._damaged("is not JSON that can be read") from None
+        if not isinstance(data, dict):
+            raise self._damaged("is not a JSON object")
+        return data
+
+    def _damaged(self, what: str) -> DamagedLoginError:
+        return DamagedLoginError(f"{self.path} {what}", hint=f"keyfob login replaces it; mv {self.path} away keeps it")
+
+    def _look_at_mode(self) -> None:
+        if self._warn is None or os.name == "nt":
+            return
+        mode = os.stat(self.base).st_mode
+        if mode & 0o077:
+            self._warn(Fault("others can read this login", f"chmod 600 {self.path}", path=self.path))
+        self._warn = None
+
+    def write(self, data: Data) -> None:
+        """As Codex writes it: two blanks of indent, no newline at the end."""
+        with _told(self.path):
+            os.makedirs(os.path.dirname(self.base), mode=0o700, exist_ok=True)
+            private.write(self.base, json.dumps(data, indent=2, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+
+    def delete(self) -> bool:
+        """Of a link, the link goes and its target too: it holds the login."""
+        with _told(self.path):
+            self.clear()
+            removed = private.remove(self.base)
+            if os.path.islink(self.path):
+                removed = private.remove(self.path) or removed
+            return removed
+
+    def stamp(self) -> object:
+        """See `Store.stamp`."""
+        try:
+            found = os.stat(self.base)
+        except OSError as error:
+            return error.errno
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+    def prepare(self, data: Data) -> None:
+        """See `Store.prepare`."""
+        del data  # a file has room for what fits into a stage
+        with _told(self.path):
+            found = os.stat(self.base)
+            if hasattr(os, "geteuid") and os.geteuid() not in (0, found.st_uid):
+                raise StoreError(f"{self.path} belongs to another user: nothing that is renewed could be kept there")
+        if is_mount_point(self.base):
+            raise StoreError(f"{self.path} is a mount point, which cannot be replaced; mount its folder instead")
+        self.prepare_stage()
+
+
+def is_mount_point(path: str) -> bool:
+    """Whether something is mounted there; a bind mount of the same file system shows only in the kernel's own list."""
+    if os.path.ismount(path):
+        return True
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+            mounted = [line.split(" ", 5)[4] for line in lines]
+    except OSError:
+        return False
+    return path.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012") in mounted
+
+
+@contextlib.contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Turn the system's errors into ours."""
+    try:
+        yield
+    except IsADirectoryError:
+        raise
+    except OSError as error:
+        raise StoreError(f"{error.filename or path}: {error.strerror}", hint="keyfob doctor") from error

@@ -1,0 +1,103 @@
+"""How a ChatGPT login is renewed and revoked: requests and answers as OpenAI's issuer has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from keyfob.plugin import Answer, Exchange, Record
+from keyfob_openai.claims import claims
+
+ISSUER = "https://auth.openai.com"
+CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
+REFRESH_URL = "CODEX_REFRESH_TOKEN_URL_OVERRIDE"
+REVOKE_URL = "CODEX_REVOKE_TOKEN_URL_OVERRIDE"
+OTHER_CLIENT_ID = "CODEX_APP_SERVER_LOGIN_CLIENT_ID"
+_HEADERS = {"Content-Type": "application/json", "originator": "keyfob"}
+# By these OpenAI says that a refresh token is dead, whatever the status.
+_DEAD = frozenset({"refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"})
+# RFC 6749, section 5.2
+_STANDARD = frozenset({"invalid_grant", "invalid_client"})
+# Seconds; signing out does not wait longer.
+_REVOKE_TIMEOUT = 10.0
+
+
+def refresh(record: Record, reason: str, environ: Mapping[str, str]) -> Exchange:
+    """The request that renews `record`; fields and order as Codex sends them."""
+    issuer, client_id = _provenance(record.data)
+    body = {
+        "client_id": client_id or environ.get(OTHER_CLIENT_ID, "").strip() or CLIENT_ID,
+        "grant_type": "refresh_token",
+        "refresh_reason": reason,
+        "refresh_token": record.secret,
+    }
+    url = environ.get(REFRESH_URL, "").strip() or f"{(issuer or ISSUER).rstrip('/')}/oauth/token"
+    return Exchange(url, _json(body), _HEADERS)
+
+
+def revocation(data: Mapping[str, Any], environ: Mapping[str, str]) -> Exchange | None:
+    """The request that ends a ChatGPT login everywhere (RFC 7009); None where there is no token to name."""
+    tokens = data.get("tokens")
+    token = tokens.get("refresh_token") if isinstance(tokens, dict) else None
+    if not isinstance(token, str) or not token:
+        return None
+    body = {"token": token, "token_type_hint": "refresh_token", "client_id": CLIENT_ID}
+    return Exchange(_revoke_url(environ), _json(body), _HEADERS, timeout=_REVOKE_TIMEOUT)
+
+
+def _revoke_url(environ: Mapping[str, str]) -> str:
+    own, refresh_url = environ.get(REVOKE_URL, "").strip(), environ.get(REFRESH_URL, "").strip()
+    if own:
+        return own
+    if refresh_url:
+        return urlsplit(refresh_url)._replace(path="/oauth/revoke", query="", fragment="").geturl()
+    return f"{ISSUER}/oauth/revoke"
+
+
+def absorb(
+    record: Record, answer: Mapping[str, Any], environ: Mapping[str, str], clock: Callable[[], float]
+) -> Mapping[str, Any]:
+    """The login with the tokens that the issuer sent; the account stays what it was. Raises ValueError."""
+    new = {name: answer[name] for name in ("id_token", "access_token", "refresh_token") if answer.get(name)}
+    if "access_token" not in new or not all(isinstance(token, str) for token in new.values()):
+        raise ValueError("it has no access_token")
+    if "id_token" in new and claims(new["id_token"]) is None:
+        raise ValueError("its id_token is not a JWT")
+    tokens = {**record.data["tokens"], **new}
+    override = environ.get(REFRESH_URL, "").strip()
+    issuer, _ = _provenance(record.data)
+    if override and issuer and not override.startswith(f"{issuer.rstrip('/')}/"):
+        tokens.pop("oauth_provenance", None)  # as Codex: these tokens are not that issuer's any more
+    now = datetime.fromtimestamp(clock(), UTC)
+    stamp = now.strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z"
+    return {**record.data, "tokens": tokens, "last_refresh": stamp}
+
+
+def refusal(answer: Answer) -> str | None:
+    """The code by which the issuer refuses for good: OpenAI's own, or those of RFC 6749, section 5.2."""
+    document = answer.document()
+    error = document.get("error")
+    code = error.get("code") if isinstance(error, dict) else error if isinstance(error, str) else document.get("code")
+    if not isinstance(code, str):
+        return None
+    code = code.lower()
+    if code in _DEAD:
+        return code
+    return code if isinstance(error, str) and code in _STANDARD else None
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    """Without blanks, as Codex."""
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _provenance(data: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Issuer and client id that a login was made with, where it says so."""
+    found = data["tokens"].get("oauth_provenance")
+    if not isinstance(found, dict):
+        return None, None
+    issuer, client_id = found.get("issuer"), found.get("client_id")
+    return issuer if isinstance(issuer, str) else None, client_id if isinstance(client_id, str) else None
