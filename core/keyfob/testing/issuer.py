@@ -42,7 +42,7 @@ def _segment(data: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """One request to the token endpoint: its fields, its headers (names in lower case), when, and the status answered."""
+    """One request to the token endpoint: its fields, its headers (names in lower case), when, and the answer's status."""
 
     fields: dict[str, Any] = field(repr=False)
     headers: dict[str, str] = field(repr=False)
@@ -231,4 +231,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    do_GET = do_POST = _respond
+    do_GET = do_POST = _respond  # noqa: N815  # the names that http.server calls
