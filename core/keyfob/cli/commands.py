@@ -25,6 +25,7 @@ COMMANDS = {
     "request": "send one request to a provider, and print the answer as it arrives",
     "check": "ask providers for their models: reachable? credential accepted?",
     "exec": "run a command with a provider's base URL and key in its environment",
+    "doctor": "look for what stands in the way, and say what mends it; changes nothing",
     "plugins": "list the plugins, and why one is not used",
     "config": "print the JSON Schema of the configuration files",
     "completion": "print what makes a shell complete keyfob's commands",

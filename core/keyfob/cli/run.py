@@ -33,7 +33,10 @@ class InternalError(KeyfobError):
 
 
 class Session:
-    """What one run of a command works with. places: where the files are; None: where the environment says."""
+    """What one run of a command works with.
+
+    places: where the files are; None: where the environment says. listening: whether what has no effect is told.
+    """
 
     def __init__(
         self, options: argparse.Namespace, environ: Mapping[str, str], terminal: Terminal, places: Places | None
@@ -41,7 +44,7 @@ class Session:
         self._options = options
         self._places = places
         self._host: Host | None = None
-        self._listening = True
+        self.listening = True
         self._asked = False
         self.environ = environ
         self.terminal = terminal
@@ -101,7 +104,7 @@ class Session:
         return renew(renewal, task)
 
     def _warn(self, fault: Fault) -> None:
-        if self._listening:
+        if self.listening:
             self.terminal.warn(str(fault))
 
     def close(self) -> None:
@@ -110,7 +113,7 @@ class Session:
         Only if it was about a provider: to look at them all can import plugins, which those about plugins must not.
         """
         self.terminal.flush()
-        self._listening = False  # what was not looked at for this command is not to be told after it
+        self.listening = False  # what was not looked at for this command is not to be told after it
         if self._asked and self.host.snapshot is None:
             self.host.remember()
 

@@ -1,0 +1,78 @@
+"""Examinations of the logins: how each stands, what a renewal left behind, and whether there are two."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keyfob import standing
+from keyfob.cli.doctor.finding import Finding
+from keyfob.cli.times import rfc3339
+from keyfob.errors import KeyfobError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from keyfob.cli.doctor.finding import Level
+    from keyfob.cli.run import Session
+    from keyfob.credentials.login import Login
+    from keyfob.standing import Standing
+
+_LEVELS: dict[str, Level] = {standing.PRESENT: "ok", standing.RENEWABLE: "ok", standing.ABSENT: "note"}
+
+
+def logins(session: Session) -> Iterator[Finding]:
+    """How the login of each provider stands; providers that share one are told of once."""
+    seen = set()
+    for name in session.host.ids:
+        login = _login(session, name)
+        if login is None or login.store.place in seen:
+            continue
+        seen.add(login.store.place)
+        yield from _stands(login)
+        yield from _left_behind(login)
+
+
+def _login(session: Session, name: str) -> Login | None:
+    """The login of a provider, where its plugin stores one; what is wrong with its entry was told already."""
+    try:
+        return session.host.provider(name).login
+    except KeyfobError:
+        return None
+
+
+def _stands(login: Login) -> Iterator[Finding]:
+    found = standing.standing(login)
+    if found.state == standing.ABSENT and not login.shared:
+        return  # that its variable is not set was told with the environment
+    yield Finding("logins", _level(found), _said(login, found), _mend(found))
+
+
+def _level(found: Standing) -> Level:
+    return _LEVELS.get(found.state, "warning" if found.usable else "problem")
+
+
+def _said(login: Login, found: Standing) -> str:
+    message = f"{login.provider}: {found.state}, in {found.place}"
+    if found.problem:
+        message = f"{message}: {found.problem}"
+    if found.record and found.record.expires_at is not None:
+        message = f"{message}; good until {rfc3339(found.record.expires_at)}"
+    return message
+
+
+def _mend(found: Standing) -> str | None:
+    return found.problem.hint if found.problem else "keyfob login" if found.state == standing.EXPIRED else None
+
+
+def _left_behind(login: Login) -> Iterator[Finding]:
+    """Traces of a renewal that did not end, and of clocks that differ."""
+    try:
+        journal, stage = login.store.journal(), login.store.stage()
+    except KeyfobError:
+        return
+    if journal.intent or stage:
+        message = f"{login.provider}: a renewal is under way or broke off; the next use finishes it"
+        yield Finding("logins", "note", message, f"keyfob check {login.provider}")
+    if journal.skew:
+        message = f"this clock was {journal.skew.seconds:.0f} s ahead of the issuer's at the last renewal"
+        yield Finding("clock", "warning", message, "date")
