@@ -229,7 +229,7 @@ class Provider:
             _ = self.base_url, self._additions()
             return self.entry.fields.env_key or ""
         if self.route.plugin == SHARED and self.login is not None and self.login.store.kind == "file":
-            _ = self._additions()
+            _ = self.base_url, self._additions()
             return self.login.store.place
         return ""
 

@@ -10,6 +10,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
+from keyfob.cli.repeats import Repeats, parent
 from keyfob.cli.times import rfc3339
 from keyfob.cli.variables import variables, with_token
 
@@ -32,15 +33,30 @@ def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--repeat-means-refused",
         action="store_true",
-        help="asked again at once, the last answer was refused; kinds that keep no token between two calls, "
-        "as all built-in ones, look for it anew in any case",
+        help="for a program that asks again only after a 401: asked again by the same process within 10 seconds, the "
+        "token that it was handed counts as refused",
     )
 
 
 def run(options: argparse.Namespace, session: Session) -> int:
     """Print it."""
-    session.terminal.data(_FORMATS[options.format](session.provider(options.provider)))
+    provider = session.provider(options.provider)
+    if options.repeat_means_refused:
+        _heed(provider, session)
+    session.terminal.data(_FORMATS[options.format](provider))
     return 0
+
+
+def _heed(provider: Provider, session: Session) -> None:
+    """Have the token replaced that whoever asks was handed a moment ago, and note which one it is handed now."""
+    repeats = Repeats(session.places, provider.id, parent())
+    credential = with_token(provider)
+    if repeats.counts(str(credential.token)):
+        credential = provider.signing.get(credential)
+    try:
+        repeats.note(str(credential.token))
+    except OSError as error:
+        session.terminal.warn(f"a repeat will not be noticed: {error.filename}: {error.strerror}")
 
 
 def _token(provider: Provider) -> str:

@@ -15,8 +15,8 @@ from keyfob.credentials.headers import illegal_part
 
 def token(arguments: "list[str]") -> "str | None":
     """The token of the provider that `arguments` names, the default one if there are none; None if it takes more."""
-    arguments = [word for word in arguments if word != "--repeat-means-refused"]  # a variable cannot be renewed
-    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
+    words = [word for word in arguments if word != _REPEAT_MEANS_REFUSED]
+    if len(words) > 1 or (words and words[0].startswith("-")):
         return None
     if any(name in os.environ for name in snapshot.BYPASS):
         return None
@@ -24,9 +24,32 @@ def token(arguments: "list[str]") -> "str | None":
     held = None if places.codex_home_fault else snapshot.load(places)
     if held is None:
         return None
-    routed = held.routed(arguments[0] if arguments else held.default)
-    value = _value(routed, places) if routed else None
-    return value if value and illegal_part(value) is None else None
+    provider = words[0] if words else held.default
+    routed = held.routed(provider)
+    if routed is None:
+        return None
+    value = _value(routed, places)
+    if not value or illegal_part(value) is not None:
+        return None
+    heeds = len(words) < len(arguments) and routed.plugin != "envkey"  # a variable cannot be renewed
+    return value if not heeds or _noted(value, provider, places) else None
+
+
+_REPEAT_MEANS_REFUSED = "--repeat-means-refused"
+
+
+def _noted(value: str, provider: str, places: Places) -> bool:
+    """Note that the token is handed out; False if that is a repeat, or cannot be noted."""
+    from keyfob.cli.repeats import Repeats, parent
+
+    repeats = Repeats(places, provider, parent())
+    if repeats.counts(value):
+        return False
+    try:
+        repeats.note(value)
+    except OSError:
+        return False
+    return True
 
 
 def _value(routed: snapshot.Routed, places: Places) -> "str | None":
