@@ -4,7 +4,8 @@ On the warm path: imports only what is cheap.
 """
 
 import binascii
-import json
+
+from keyfob_openai.jsontext import parsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def claims(token: str) -> "Mapping[str, Any] | None":
         return None
     try:
         payload = binascii.a2b_base64(parts[1].translate(_STANDARD) + "==")
-        found = json.loads(payload)
+        found = parsed(payload.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -6,57 +6,61 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from keyfob.plugin import CredentialError, DamagedLoginError, Record
+from keyfob.plugin import DamagedLoginError, Record, illegal_part
 from keyfob_openai.claims import claims, openai, text, time_of
 
 CHATGPT, API = "chatgpt", "api"
+KEY, TOKENS, PERSONAL = "OPENAI_API_KEY", "tokens", "personal_access_token"
 _TOKENS = ("id_token", "access_token", "refresh_token")
-# How `auth_mode` is spelt for each kind of login that is understood here.
-_MODES = {"apikey": "key", "chatgpt": "tokens", "chatgptAuthTokens": "tokens", "personalAccessToken": "personal"}
+# How `auth_mode` is spelt → the field that holds the login.
+_MODES = {"apikey": KEY, "chatgpt": TOKENS, "chatgptAuthTokens": TOKENS, "personalAccessToken": PERSONAL}
+# Where there is no `auth_mode`, the first field that holds something tells it: in Codex's order.
+_INFERRED = (PERSONAL, "bedrock_api_key", "bedrock_access_keys", KEY)
+_LOGIN = "keyfob login"
+# A longer word is no auth_mode, but something that slipped there: it is not shown.
+_LONGEST_MODE = 24
 
 
 def kind(data: Mapping[str, Any]) -> str:
-    """`key`, `tokens` or `personal`: by `auth_mode`, else by what is there. Raises CredentialError."""
+    """The field that holds the login: by `auth_mode`, else by what is there. Raises DamagedLoginError."""
     mode = data.get("auth_mode")
     if mode is None:
-        if data.get("personal_access_token"):
-            return "personal"
-        return "key" if data.get("OPENAI_API_KEY") else "tokens"
-    if mode not in _MODES:
-        raise CredentialError(
-            f"the OpenAI login has auth_mode {str(mode)[:40]!r}, which is not known here", hint=_LOGIN
-        )
-    return _MODES[mode]
+        found = next((name for name in _INFERRED if data.get(name)), TOKENS)
+    else:
+        found = _MODES.get(mode, "") if isinstance(mode, str) else ""
+    if found not in _READERS:
+        raise _damaged(f"its kind, {_shown(mode or found)}, is none that keyfob can use")
+    return found
 
 
-_LOGIN = "keyfob login"
+def _shown(mode: object) -> str:
+    """A word for an error text: one that could be a secret does not appear."""
+    plain = isinstance(mode, str) and mode.replace("_", "").isalpha() and len(mode) <= _LONGEST_MODE
+    return f"`{mode}`" if plain else "an auth_mode that Codex does not know either"
 
 
 def record_of(data: Mapping[str, Any]) -> Record:
-    """The login that is stored as `data`. Raises DamagedLoginError, CredentialError."""
+    """The login that is stored as `data`. Raises DamagedLoginError."""
     return _READERS[kind(data)](data)
 
 
 def _key(data: Mapping[str, Any]) -> Record:
-    return Record(data, _text(data, "OPENAI_API_KEY"), method=API)
+    return Record(data, _text(data, KEY).strip(), method=API)
 
 
 def _personal(data: Mapping[str, Any]) -> Record:
-    return Record(data, _text(data, "personal_access_token"), method=CHATGPT)
+    return Record(data, _text(data, PERSONAL).strip(), method=CHATGPT)
 
 
 def _tokens(data: Mapping[str, Any]) -> Record:
-    tokens = data.get("tokens")
+    tokens = data.get(TOKENS)
     if not isinstance(tokens, dict):
         raise _damaged("holds no tokens")
     id_token, access_token, refresh_token = (_text(tokens, name, "tokens.") for name in _TOKENS)
     identity, access = claims(id_token), claims(access_token) or {}
     if identity is None:
         raise _damaged("tokens.id_token is not a JWT")
-    account = tokens.get("account_id")
-    if account is not None and not isinstance(account, str):
-        raise _damaged("tokens.account_id is not a text")
-    refreshed = _last_refresh(data)
+    account, refreshed = _account(tokens), _last_refresh(data)
     claimed = [account, *(text(openai(found), "chatgpt_account_id") for found in (identity, access))]
     return Record(
         data,
@@ -70,16 +74,24 @@ def _tokens(data: Mapping[str, Any]) -> Record:
     )
 
 
-_READERS = {"key": _key, "personal": _personal, "tokens": _tokens}
+_READERS = {KEY: _key, PERSONAL: _personal, TOKENS: _tokens}
 
 
 def fedramp(data: Mapping[str, Any]) -> bool:
     """Whether the account is one of the US government's cloud."""
-    tokens = data.get("tokens") or {}
-    return openai(claims(tokens.get("id_token", "")) or {}).get("chatgpt_account_is_fedramp") is True
+    return openai(claims(data[TOKENS]["id_token"]) or {}).get("chatgpt_account_is_fedramp") is True
+
+
+def _account(tokens: Mapping[str, Any]) -> str | None:
+    """The account that requests are made for: this field alone says it, as in Codex; what the JWTs claim may differ."""
+    account = tokens.get("account_id")
+    if account is not None and (not isinstance(account, str) or illegal_part(account)):
+        raise _damaged("tokens.account_id is not the id of an account")
+    return account or None
 
 
 def _last_refresh(data: Mapping[str, Any]) -> float | None:
+    """Seconds since the epoch; None where it is not said."""
     value = data.get("last_refresh")
     if value is None:
         return None
@@ -92,8 +104,10 @@ def _last_refresh(data: Mapping[str, Any]) -> float | None:
 
 def _text(table: Mapping[str, Any], name: str, where: str = "") -> str:
     value = table.get(name)
-    if not isinstance(value, str) or not value:
-        raise _damaged(f"{where}{name} is missing" if not value else f"{where}{name} is not a text")
+    if not isinstance(value, str):
+        raise _damaged(f"{where}{name} is {'missing' if value is None else 'not a text'}")
+    if not value.strip():
+        raise _damaged(f"{where}{name} is empty")
     return value
 
 

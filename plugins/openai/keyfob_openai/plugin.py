@@ -20,6 +20,7 @@ from keyfob.plugin import (
     Record,
     StoredAuth,
     hookimpl,
+    masked,
 )
 from keyfob_openai import login, personal, rotation
 from keyfob_openai.claims import claims, email, openai, text
@@ -34,12 +35,14 @@ class OpenAILogins:
     """What OpenAI's logins look like, and how they are renewed."""
 
     methods = ("api-key", "access-token")
+    missing = None
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, known: dict[str, Mapping[str, Any]]) -> None:
+        """known: what OpenAI told of each personal access token, kept for all providers of the process."""
         self._environ = context.environ
         self._clock = context.clock
         self._send = context.send
-        self._personal: dict[str, Mapping[str, Any]] = {}
+        self._personal = known
 
     # From the environment
 
@@ -69,7 +72,7 @@ class OpenAILogins:
 
     def completed(self, record: Record) -> Record:
         """A personal access token does not say whose it is: its issuer is asked, once in the life of a process."""
-        if login.kind(record.data) != "personal":
+        if login.kind(record.data) != login.PERSONAL:
             return record
         found = self._personal.get(record.token)
         if found is None:
@@ -93,21 +96,21 @@ class OpenAILogins:
         return Credential(headers, expires_at=record.expires_at, token=record.token)
 
     def _fedramp(self, record: Record) -> bool:
-        if login.kind(record.data) == "tokens":
+        if login.kind(record.data) == login.TOKENS:
             return login.fedramp(record.data)
         return self._personal.get(record.token, {}).get("chatgpt_account_is_fedramp") is True
 
     def about(self, record: Record) -> About:
         """What its claims say."""
-        kind, masked = login.kind(record.data), mask(record.token)
-        if kind == "key":
-            return About("API key", masked, controls=_API_CONTROLS)
-        if kind == "personal":
+        kind, shown = login.kind(record.data), masked(record.token)
+        if kind == login.KEY:
+            return About("API key", shown, controls=_API_CONTROLS)
+        if kind == login.PERSONAL:
             found = self._personal.get(record.token, {})
             plan = text(found, "chatgpt_plan_type")
             return About(
                 "personal access token",
-                masked,
+                shown,
                 text(found, "email"),
                 record.account,
                 record.account,
@@ -148,19 +151,17 @@ _CHATGPT_CONTROLS = "your ChatGPT workspace: its permissions, retention and resi
 _API_CONTROLS = "your API organization: its retention and data-sharing settings"
 
 
-def mask(key: str) -> str:
-    """A key as Codex shows it: its first 8 and last 5 characters, or nothing of a short one."""
-    return f"{key[:8]}***{key[-5:]}" if len(key) > 13 else "***"
-
-
 class OpenAI(StoredAuth[NoOptions]):
     """ChatGPT sign-in or API key, for OpenAI's models and for proxies before them."""
 
     key = "openai"
 
+    def __init__(self) -> None:
+        self._personal: dict[str, Mapping[str, Any]] = {}
+
     def records(self, provider: ProviderInfo, options: NoOptions, context: Context) -> OpenAILogins:
         """OpenAI's logins; all providers share one."""
-        return OpenAILogins(context)
+        return OpenAILogins(context, self._personal)
 
     def base_url(self, provider: ProviderInfo, options: NoOptions, context: Context) -> str:
         """OpenAI's API for a key, and for nobody; ChatGPT's for who signed in there."""

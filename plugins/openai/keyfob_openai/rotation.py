@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from keyfob.plugin import Answer, Exchange, Record
+from keyfob.plugin import Answer, DamagedLoginError, Exchange, Record
+from keyfob_openai import login
 from keyfob_openai.claims import claims
 
 ISSUER = "https://auth.openai.com"
@@ -17,10 +18,13 @@ REFRESH_URL = "CODEX_REFRESH_TOKEN_URL_OVERRIDE"
 REVOKE_URL = "CODEX_REVOKE_TOKEN_URL_OVERRIDE"
 OTHER_CLIENT_ID = "CODEX_APP_SERVER_LOGIN_CLIENT_ID"
 _HEADERS = {"Content-Type": "application/json", "originator": "keyfob"}
-# By these OpenAI says that a refresh token is dead, whatever the status.
+# By these OpenAI says that a refresh token is dead.
 _DEAD = frozenset({"refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"})
 # RFC 6749, section 5.2
 _STANDARD = frozenset({"invalid_grant", "invalid_client"})
+# An issuer refuses with one of these; any other status is about the request or the way to it, whatever the body says.
+_REFUSALS = frozenset({400, 401, 403})
+_ROTATED = ("id_token", "access_token", "refresh_token")
 # Seconds; signing out does not wait longer.
 _REVOKE_TIMEOUT = 10.0
 
@@ -40,9 +44,11 @@ def refresh(record: Record, reason: str, environ: Mapping[str, str]) -> Exchange
 
 def revocation(data: Mapping[str, Any], environ: Mapping[str, str]) -> Exchange | None:
     """The request that ends a ChatGPT login everywhere (RFC 7009); None where there is no token to name."""
-    tokens = data.get("tokens")
-    token = tokens.get("refresh_token") if isinstance(tokens, dict) else None
-    if not isinstance(token, str) or not token:
+    try:
+        token = login.record_of(data).secret
+    except DamagedLoginError:
+        return None
+    if token is None:
         return None
     body = {"token": token, "token_type_hint": "refresh_token", "client_id": CLIENT_ID}
     return Exchange(_revoke_url(environ), _json(body), _HEADERS, timeout=_REVOKE_TIMEOUT)
@@ -50,22 +56,26 @@ def revocation(data: Mapping[str, Any], environ: Mapping[str, str]) -> Exchange 
 
 def _revoke_url(environ: Mapping[str, str]) -> str:
     own, refresh_url = environ.get(REVOKE_URL, "").strip(), environ.get(REFRESH_URL, "").strip()
-    if own:
-        return own
-    if refresh_url:
+    if own or not refresh_url:
+        return own or f"{ISSUER}/oauth/revoke"
+    try:
         return urlsplit(refresh_url)._replace(path="/oauth/revoke", query="", fragment="").geturl()
-    return f"{ISSUER}/oauth/revoke"
+    except ValueError:
+        return refresh_url  # it is no URL, which whoever sends to it finds too
 
 
 def absorb(
     record: Record, answer: Mapping[str, Any], environ: Mapping[str, str], clock: Callable[[], float]
 ) -> Mapping[str, Any]:
-    """The login with the tokens that the issuer sent; the account stays what it was. Raises ValueError."""
-    new = {name: answer[name] for name in ("id_token", "access_token", "refresh_token") if answer.get(name)}
-    if "access_token" not in new or not all(isinstance(token, str) for token in new.values()):
-        raise ValueError("it has no access_token")
-    if "id_token" in new and claims(new["id_token"]) is None:
-        raise ValueError("its id_token is not a JWT")
+    """The login with the tokens that the issuer sent; what it did not send, or not as a token, stays as it was.
+
+    So does the account. Raises ValueError for an answer without any token that counts.
+    """
+    new = {name: answer[name] for name in _ROTATED if isinstance(answer.get(name), str) and answer[name].strip()}
+    if claims(new.get("id_token", "")) is None:
+        new.pop("id_token", None)  # the login could not be read any more, and a refresh token beside it would be lost
+    if not new.keys() & {"access_token", "refresh_token"}:
+        raise ValueError("it has neither an access_token nor a refresh_token")
     tokens = {**record.data["tokens"], **new}
     override = environ.get(REFRESH_URL, "").strip()
     issuer, _ = _provenance(record.data)
@@ -78,15 +88,14 @@ def absorb(
 
 def refusal(answer: Answer) -> str | None:
     """The code by which the issuer refuses for good: OpenAI's own, or those of RFC 6749, section 5.2."""
+    if answer.status not in _REFUSALS:
+        return None
     document = answer.document()
     error = document.get("error")
-    code = error.get("code") if isinstance(error, dict) else error if isinstance(error, str) else document.get("code")
-    if not isinstance(code, str):
-        return None
-    code = code.lower()
-    if code in _DEAD:
-        return code
-    return code if isinstance(error, str) and code in _STANDARD else None
+    found = [error.get("code") if isinstance(error, dict) else error, document.get("code")]
+    code = next((each.lower() for each in found if isinstance(each, str)), "")
+    standard = isinstance(error, str) and code in _STANDARD
+    return code if standard or code in _DEAD else None
 
 
 def _json(body: Mapping[str, Any]) -> bytes:

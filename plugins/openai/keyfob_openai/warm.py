@@ -1,13 +1,13 @@
 """`keyfob token` for a login in the file store that needs nothing done: no lock, no network, few imports.
 
-It only ever answers; whatever is out of the ordinary is left to the whole command.
+It only ever answers; whatever is out of the ordinary is left to the whole command: see login.py for what is ordinary.
 """
 
-import json
 import os
 import stat
 
 from keyfob_openai.claims import claims, time_of
+from keyfob_openai.jsontext import parsed
 
 # Renewal begins 15 minutes before expiry at the earliest. Seconds.
 _EARLIEST_RENEWAL = 900.0
@@ -17,28 +17,49 @@ _LARGEST = 2**20
 def token(path: str, now: float) -> "str | None":
     """The token of the login in the file at `path`, if nothing speaks against handing it out; now: epoch seconds."""
     try:
-        data = json.loads(_read(path))
-        if _unfinished(os.path.realpath(path) + ".keyfob.journal"):
+        data = parsed(_read(path).decode("utf-8"))
+        if not isinstance(data, dict) or _unfinished(os.path.realpath(path) + ".keyfob.journal"):
             return None
         return _token(data, now)
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
+    except (OSError, ValueError, KeyError, RecursionError):
         return None
 
 
 def _token(data: "dict[str, object]", now: float) -> "str | None":
-    mode = data.get("auth_mode")
+    mode, tokens = data.get("auth_mode"), data.get("tokens")
     if mode == "apikey":
-        key = data["OPENAI_API_KEY"]
-        return key if isinstance(key, str) else None
-    if mode != "chatgpt":
+        return _text(data["OPENAI_API_KEY"])
+    if mode != "chatgpt" or not isinstance(tokens, dict) or not _is_time(data.get("last_refresh")):
         return None
-    tokens = data["tokens"]
-    if not isinstance(tokens, dict) or not tokens["refresh_token"] or claims(tokens["id_token"]) is None:
+    account = tokens.get("account_id", "")
+    if not _text(tokens["refresh_token"]) or claims(_text(tokens["id_token"]) or "") is None:
         return None
-    access_token = tokens["access_token"]
-    expires_at = time_of(claims(access_token) or {}, "exp")
-    fresh = expires_at is not None and now < expires_at - _EARLIEST_RENEWAL
-    return access_token if fresh and isinstance(access_token, str) else None
+    if not isinstance(account, str) or not account.isascii() or not account.isprintable() or account != account.strip():
+        return None
+    access_token = _text(tokens["access_token"])
+    expires_at = time_of(claims(access_token or "") or {}, "exp")
+    return access_token if expires_at is not None and now < expires_at - _EARLIEST_RENEWAL else None
+
+
+def _text(value: "object") -> "str | None":
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _is_time(value: "object") -> bool:
+    """Whether it is a time as Codex and keyfob write it, and no leap day: what else is one is not decided here."""
+    if not isinstance(value, str) or not value.isascii() or value[10:11] + value[-1:] != "TZ":
+        return False
+    date, time = value[:10].split("-"), value[11:-1].partition(".")[0].split(":")
+    if [len(part) for part in (*date, *time)] != [4, 2, 2, 2, 2, 2] or not "".join((*date, *time)).isdecimal():
+        return False
+    fraction = value[19:-1]
+    year, month, day = map(int, date)
+    hour, minute, second = map(int, time)
+    in_range = year > 1 and 1 <= month <= 12 and 1 <= day <= _DAYS[month - 1] and hour < 24 and max(minute, second) < 60
+    return in_range and (not fraction or fraction[1:].isdecimal())
+
+
+_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 def _read(path: str) -> bytes:
