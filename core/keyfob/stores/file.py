@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
+import sys
 from typing import TYPE_CHECKING, Any
 
 from keyfob.credentials.journal import Journal, Stage
@@ -32,73 +34,100 @@ def codex_locks(codex_home: str) -> list[tuple[str, int]]:
 
 
 class Aside:
-    """What lies beside a record: the lock, the journal and the stage of its renewal. base: the record's real path."""
+    """What lies beside a record: the lock, the journal and the stage of its renewal.
 
-    def __init__(self, base: str, writers: Sequence[tuple[str, int]]) -> None:
-        self.base = base
+    path: of the record, or where it would be. What lies beside it lies beside the file that it is a link to: whoever
+    comes by another link meets the same lock.
+    """
+
+    def __init__(self, path: str, writers: Sequence[tuple[str, int]]) -> None:
+        self.path = path
         self._writers = writers
-        self._lock = f"{base}.keyfob.lock"
-        self._journal = f"{base}.keyfob.journal"
-        self._stage = f"{base}.keyfob.stage"
-        self._prepared = f"{base}.keyfob.stage.new"
+
+    @property
+    def base(self) -> str:
+        """The record's real path, now: somebody may make a link of it, or point it elsewhere, while we run."""
+        return os.path.realpath(self.path)
+
+    def _beside(self, name: str) -> str:
+        return f"{self.base}.keyfob.{name}"
+
+    @property
+    def _journal(self) -> str:
+        return self._beside("journal")
+
+    @property
+    def _stage(self) -> str:
+        return self._beside("stage")
+
+    @property
+    def _prepared(self) -> str:
+        return self._beside("stage.new")
+
+    @property
+    def _new(self) -> str:
+        """The next record or journal: a file of which there is one, so that no killed process leaves more behind."""
+        return self._beside("new")
 
     def lock(self, *, wait: bool = True) -> AbstractContextManager[None]:
-        """See `Store.lock`."""
-        return locked(self._lock, wait=DEADLINE if wait else 0.0)
+        """See `Store.lock`. Makes the folder, for the first login comes before it."""
+        base = self.base
+        with _told(base, "kept"):
+            private.make_folder(os.path.dirname(base))
+        return locked(f"{base}.keyfob.lock", wait=DEADLINE if wait else 0.0, like=base)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """See `Store.writing`."""
         with contextlib.ExitStack() as held:
             for path, mode in self._writers:
-                held.enter_context(locked(path, wait=_WRITERS, mode=mode, signed=False))
+                held.enter_context(locked(path, wait=_WRITERS, mode=mode, signed=False, like=self.base))
             yield
 
     def journal(self) -> Journal:
         """See `Store.journal`."""
-        with _told(self._journal):
+        with _told(self._journal, "read"):
             text = private.read(self._journal, LARGEST)
         return Journal() if text is None else Journal.parsed(text)
 
     def note(self, journal: Journal) -> None:
         """See `Store.note`. Without an intent nothing is under way that would need the prepared stage."""
-        with _told(self._journal):
-            private.write(self._journal, journal.dumped())
+        with _told(self._journal, "written"):
+            self._replace(self._journal, journal.dumped())
             if journal.intent is None:
                 private.remove(self._prepared)
 
+    def _replace(self, path: str, data: bytes) -> None:
+        private.write(path, data, temporary=self._new, like=self.base)
+
     def prepare_stage(self) -> None:
         """Put the room for a stage by."""
-        with _told(self._prepared):
-            os.close(private.create(self._prepared, size=STAGE_SIZE, exclusive=False))
+        with _told(self._prepared, "written"):
+            os.close(private.create(self._prepared, like=self.base, size=STAGE_SIZE))
 
     def stage(self) -> Stage | None:
         """See `Store.stage`."""
-        with _told(self._stage):
+        with _told(self._stage, "read"):
             text = private.read(self._stage, LARGEST)
         return None if text is None else Stage.parsed(text)
 
     def put_stage(self, stage: Stage) -> None:
         """Write it into the room that was put by, then give it its name: an earlier stage is there until then."""
-        with _told(self._stage):
-            descriptor = os.open(self._prepared, os.O_WRONLY | getattr(os, "O_BINARY", 0))
-            with open(descriptor, "wb") as file:
-                file.write(stage.dumped())
-                file.truncate()
-                file.flush()
-                os.fsync(descriptor)
+        with _told(self._stage, "written"):
+            flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+            private.fill(os.open(self._prepared, flags, 0o600), stage.dumped())
             os.replace(self._prepared, self._stage)
             private.sync_folder(self._stage)
 
     def drop_stage(self) -> None:
         """See `Store.drop_stage`."""
-        with _told(self._stage):
+        with _told(self._stage, "removed"):
             private.remove(self._stage)
 
     def clear(self) -> None:
         """See `Store.clear`."""
-        with _told(self._journal):
-            for path in (self._stage, self._prepared, self._journal):
+        with _told(self._journal, "removed"):
+            for path in (self._stage, self._prepared, self._new, self._journal):
                 private.remove(path)
 
 
@@ -117,8 +146,7 @@ class FileStore(Aside):
         writers: Sequence[tuple[str, int]] = (),
         warn: Callable[[Fault], None] = lambda _: None,
     ) -> None:
-        super().__init__(os.path.realpath(path), writers)
-        self.path = path
+        super().__init__(path, writers)
         self._warn: Callable[[Fault], None] | None = warn
 
     @property
@@ -128,19 +156,17 @@ class FileStore(Aside):
 
     def read(self) -> Data | None:
         """See `Store.read`."""
-        try:
-            with _told(self.path):
-                text = private.read(self.base, LARGEST)
-        except IsADirectoryError:
-            raise self._damaged("is a folder") from None
-        except ValueError:
-            raise self._damaged("is not an ordinary file") from None
-        if text is None:
-            if os.path.islink(self.path):
-                raise self._damaged(f"is a link to {self.base}, which is not there")
-            return None
-        self._look_at_mode()
-        return self._parsed(text)
+        with _told(self.path, "read"):
+            try:
+                text = private.read(self.path, LARGEST)
+            except private.NotAFileError as error:
+                raise self._damaged(error.what) from None
+            if text is not None:
+                self._look_at_mode()
+                return self._parsed(text)
+        if os.path.islink(self.path):
+            raise self._damaged(f"is a link to {self.base}, which is not there")
+        return None
 
     def _parsed(self, text: bytes) -> dict[str, Any]:
         if len(text) > LARGEST:
@@ -165,30 +191,31 @@ class FileStore(Aside):
     def _look_at_mode(self) -> None:
         if self._warn is None or os.name == "nt":
             return
-        mode = os.stat(self.base).st_mode
-        if mode & 0o077:
-            self._warn(Fault("others can read this login", f"chmod 600 {self.path}", path=self.path))
+        if os.stat(self.path).st_mode & 0o077:
+            self._warn(Fault("others can read this login", f"chmod 600 {shlex.quote(self.path)}", path=self.path))
         self._warn = None
 
     def write(self, data: Data) -> None:
-        """As Codex writes it: two blanks of indent, no newline at the end."""
-        with _told(self.path):
-            os.makedirs(os.path.dirname(self.base), mode=0o700, exist_ok=True)
-            private.write(self.base, json.dumps(data, indent=2, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        """As Codex writes it: two blanks of indent, no newline at the end.
+
+        Half of a surrogate pair, which UTF-8 has no bytes for, stays the escape that it was.
+        """
+        text = json.dumps(data, indent=2, ensure_ascii=False)
+        with _told(self.path, "written"):
+            private.make_folder(os.path.dirname(self.base))
+            self._replace(self.base, text.encode("utf-8", "backslashreplace"))
 
     def delete(self) -> bool:
         """Of a link, the link goes and its target too: it holds the login."""
-        with _told(self.path):
+        with _told(self.path, "removed"):
             self.clear()
-            removed = private.remove(self.base)
-            if os.path.islink(self.path):
-                removed = private.remove(self.path) or removed
-            return removed
+            paths = {self.base, self.path}
+            return True in {private.remove(path) for path in paths}
 
     def stamp(self) -> object:
         """See `Store.stamp`."""
         try:
-            found = os.stat(self.base)
+            found = os.stat(self.path)
         except OSError as error:
             return error.errno
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
@@ -196,13 +223,17 @@ class FileStore(Aside):
     def prepare(self, data: Data) -> None:
         """See `Store.prepare`."""
         del data  # a file has room for what fits into a stage
-        with _told(self.path):
-            found = os.stat(self.base)
-            if hasattr(os, "geteuid") and os.geteuid() not in (0, found.st_uid):
-                raise StoreError(f"{self.path} belongs to another user: nothing that is renewed could be kept there")
-        if is_mount_point(self.base):
-            raise StoreError(f"{self.path} is a mount point, which cannot be replaced; mount its folder instead")
+        base = self.base
+        with _told(self.path, "read"):
+            owner = os.stat(base).st_uid
+        if sys.platform != "win32" and os.geteuid() not in (0, owner):
+            raise StoreError(f"{self.path} belongs to another user: nothing that is renewed could be kept there")
+        if is_mount_point(base):
+            raise StoreError(f"{self.path} is a mount point, which cannot be replaced", hint=_MOUNT_THE_FOLDER)
         self.prepare_stage()
+
+
+_MOUNT_THE_FOLDER = "mount the folder that it is in instead"
 
 
 def is_mount_point(path: str) -> bool:
@@ -218,11 +249,10 @@ def is_mount_point(path: str) -> bool:
 
 
 @contextlib.contextmanager
-def _told(path: str) -> Iterator[None]:
-    """Turn the system's errors into ours."""
+def _told(path: str, done: str) -> Iterator[None]:
+    """Turn the system's errors into ours: what could not be done with which path, and why."""
     try:
         yield
-    except IsADirectoryError:
-        raise
     except OSError as error:
-        raise StoreError(f"{error.filename or path}: {error.strerror}", hint="keyfob doctor") from error
+        message = f"{error.filename2 or error.filename or path} cannot be {done}: {error.strerror}"
+        raise StoreError(message, hint="keyfob doctor") from error

@@ -29,52 +29,62 @@ _EVERY = 0.002
 DEADLINE = 60.0
 
 
-class _Descriptors:
-    """The lock files that this process has open."""
+class _LockFile:
+    """A lock file that this process has open. descriptor: None after a fork, where the lock is the parent's."""
 
-    def __init__(self) -> None:
-        self.open: set[int] = set()
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor: int | None = descriptor
         forget_after_fork(self)
 
     def forget(self) -> None:
-        """After a fork: close them without unlocking, for the lock is the parent's."""
-        for descriptor in self.open:
+        """In the forked child: close it without unlocking."""
+        if self.descriptor is not None:
             with contextlib.suppress(OSError):
-                os.close(descriptor)
-        self.open = set()
+                os.close(self.descriptor)
+            self.descriptor = None
 
-
-_descriptors = _Descriptors()
+    def release(self) -> None:
+        """Unlock, then close: a child that was forked while the file was being opened may have it open still."""
+        if self.descriptor is not None:
+            descriptor, self.descriptor = self.descriptor, None
+            _unlock(descriptor)
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
-def locked(path: str, *, wait: float = DEADLINE, mode: int = 0o600, signed: bool = True) -> Iterator[None]:
-    """Hold the lock on `path`, which is made if it is missing. wait: seconds.
+def locked(
+    path: str, *, wait: float = DEADLINE, mode: int = 0o600, signed: bool = True, like: str | None = None
+) -> Iterator[None]:
+    """Hold the lock on `path`, which is made if it is missing; its folder is there. wait: seconds.
 
-    signed: write into it who holds it. Raises LockedError that says who holds it, StoreError if no lock is possible.
+    signed: write into it who holds it. like: whose owner a new lock file gets from root, by default its folder's.
+    Raises LockedError that says who holds it, StoreError if no lock is possible.
     """
-    descriptor = _opened(path, mode)
-    _descriptors.open.add(descriptor)
+    descriptor = _opened(path, mode, like or os.path.dirname(path))
+    file = _LockFile(descriptor)
     try:
         _acquire(descriptor, path, wait)
         if signed:
             _sign(descriptor)
         yield
     finally:
-        if descriptor in _descriptors.open:  # not in a child that was forked meanwhile
-            _descriptors.open.discard(descriptor)
-            os.close(descriptor)
+        file.release()
 
 
-def _opened(path: str, mode: int) -> int:
+def _opened(path: str, mode: int, like: str) -> int:
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
-        new = not os.path.lexists(path)
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(path, flags, mode)
-        if new:
-            own_like(descriptor, os.path.dirname(path))
+        try:
+            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
+        except FileExistsError:
+            return os.open(path, flags)
+        try:
+            own_like(descriptor, like)  # only what was made here: what was there could be a link to anything
+        except OSError:
+            os.close(descriptor)
+            raise
     except OSError as error:
-        raise StoreError(f"{path}: no lock can be taken: {error.strerror}") from error
+        raise StoreError(f"no lock can be taken on {path}: {error.strerror}", hint="keyfob doctor") from error
     return descriptor
 
 
@@ -82,7 +92,7 @@ def _acquire(descriptor: int, path: str, wait: float) -> None:
     deadline = time.monotonic() + wait
     while not _tried(descriptor, path):
         if time.monotonic() >= deadline:
-            raise LockedError(f"{path}: held by {_holder(descriptor)}", hint="try again when it has ended")
+            raise LockedError(f"{path} is held by {_holder(descriptor)}", hint="try again when that has ended")
         time.sleep(_EVERY)
 
 
@@ -96,8 +106,19 @@ def _tried(descriptor: int, path: str) -> bool:
     except (BlockingIOError, PermissionError):
         return False
     except OSError as error:
-        raise StoreError(f"{path}: this file system has no locks: {error.strerror}") from error
+        raise StoreError(
+            f"{path} cannot be locked on this file system: {error.strerror}", hint="keyfob doctor"
+        ) from error
     return True
+
+
+def _unlock(descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # it is closed next, which unlocks it too
+        if sys.platform == "win32":
+            os.lseek(descriptor, _FAR, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 # On Windows nobody can read a byte that is locked: lock one that is not there.
