@@ -44,9 +44,10 @@ def test_keyfob_declares_no_entry_points_of_its_own_kind():
 
 
 def test_it_depends_on_no_more_than_it_says():
-    """pluggy, httpx, pydantic, tomli; and of what httpx itself needs the two that are called directly."""
+    """pluggy, httpx, pydantic, tomli, keyring; what httpx itself needs and is called directly; where a system alone
+    knows its certificates, what asks it."""
     required = [re.split(r"[^\w-]", line, maxsplit=1)[0] for line in PROJECT["project"]["dependencies"]]
-    assert set(required) == {"anyio", "httpx", "idna", "pluggy", "pydantic", "tomli"}
+    assert set(required) == {"anyio", "certifi", "httpx", "idna", "keyring", "pluggy", "pydantic", "tomli", "truststore"}
 
 
 MODULES_OF_OURS = sorted([*(ROOT / "core").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])

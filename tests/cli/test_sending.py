@@ -428,10 +428,10 @@ def test_no_models_are_no_fault():
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("SSL_CERT_FILE", "/no/such/file", "the certificates that SSL_CERT_FILE names cannot be read"),
-        ("HTTPS_PROXY", "127.0.0.1:abc", "the proxy that HTTPS_PROXY or ALL_PROXY names cannot be used"),
-        ("HTTPS_PROXY", "ftp://x", "the proxy that HTTPS_PROXY or ALL_PROXY names cannot be used"),
-        ("ALL_PROXY", "socks5://127.0.0.1:9", "the proxy that HTTPS_PROXY or ALL_PROXY names cannot be used"),
+        ("SSL_CERT_FILE", "/no/such/file", "SSL_CERT_FILE names /no/such/file, which cannot be read"),
+        ("HTTPS_PROXY", "127.0.0.1:abc", "the proxy that HTTPS_PROXY names cannot be used"),
+        ("HTTPS_PROXY", "ftp://x", "the proxy that HTTPS_PROXY names cannot be used"),
+        ("ALL_PROXY", "socks5://127.0.0.1:9", "the proxy that ALL_PROXY names cannot be used"),
     ],
 )
 def test_a_variable_of_the_network_that_is_wrong_is_named(keyfob, variable, value, said):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import keyfob.httpx
@@ -13,6 +11,7 @@ from keyfob import __version__
 from keyfob.cli.retries import Retries
 from keyfob.clients.httpx import Transport
 from keyfob.clients.origin import shown
+from keyfob.clients.reasons import TRUST_HINT, phrase, untrusted, why
 from keyfob.errors import KeyfobError, OriginError, UsageError
 
 if TYPE_CHECKING:
@@ -30,17 +29,6 @@ _OK = range(200, 300)
 _REDIRECT = range(300, 400)
 _REFUSED = (401, 403)
 
-# Texts of a library can repeat what was sent or received; these do not.
-_SENTENCES = {
-    "ConnectTimeout": "there was no connection in time",
-    "LocalProtocolError": "the request is not one that HTTP allows",
-    "PoolTimeout": "there was no connection in time",
-    "ReadTimeout": "there was no answer in time",
-    "RemoteProtocolError": "it closed the connection, or did not answer as HTTP demands",
-    "UnsupportedProtocol": "it is neither http nor https",
-    "WriteTimeout": "it did not take the request in time",
-}
-
 
 class UnreachableError(KeyfobError):
     """The server cannot be reached, or did not answer."""
@@ -54,45 +42,10 @@ class AnswerError(KeyfobError):
     code = "answer"
 
 
-def why(error: Exception) -> str:
-    """What failed, of an error of the library's transports."""
-    name = type(error).__name__
-    if name == "ProxyError":
-        return f"the proxy answered {error}"
-    if name == "ConnectError":
-        return _of_system(error) or "there is no connection"
-    return _SENTENCES.get(name, "the connection broke off")
-
-
-def _of_system(error: BaseException | None) -> str | None:
-    """What the operating system said, at the bottom of a chain of errors."""
-    if isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if error is None:
-        return None
-    return _of_system(error.__cause__ or error.__context__) or _said(error)
-
-
-def _said(error: BaseException) -> str | None:
-    """What one error says. asyncio words those of the system in its own way; the number of a look-up's is no errno."""
-    if not isinstance(error, OSError) or not error.errno:
-        return None
-    return os.strerror(error.errno) if type(error).__module__ == "builtins" else error.strerror
-
-
 def unreachable(provider: Provider, error: Exception) -> UnreachableError:
     """The error to raise for one of the library's transports."""
-    words = why(error)
-    hint = "SSL_CERT_FILE names the certificates to trust" if "CERTIFICATE_VERIFY" in words else None
-    return UnreachableError(f"{provider.id} at {provider.base_url.origin}: {words}", hint=hint)
-
-
-def phrase(status: int) -> str:
-    """A status with its name."""
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
+    hint = TRUST_HINT if untrusted(error) else None
+    return UnreachableError(f"{provider.id} at {provider.base_url.origin}: {why(error)}", hint=hint)
 
 
 @contextlib.contextmanager
@@ -175,7 +128,7 @@ def _location(answer: Any) -> str:
 def _is_final(error: Exception) -> bool:
     """Whether another try would end as this one: who has waited for a time-out has waited long enough."""
     final = (library.TimeoutException, library.UnsupportedProtocol, library.LocalProtocolError)
-    return isinstance(error, final) or "CERTIFICATE" in str(error)
+    return isinstance(error, final) or untrusted(error)
 
 
 def _failure(provider: Provider, answer: Any) -> AnswerError:

@@ -9,11 +9,17 @@ import httpx
 from keyfob.clients.flow import AsyncSignedTransport, AuthFlow, SignedTransport
 from keyfob.clients.network import AsyncNetwork, Network
 from keyfob.clients.options import client_options
+from keyfob.clients.trust import trusted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from keyfob.clients.origin import Origin
+    from keyfob.clients.proxies import Proxy
     from keyfob.clients.signing import Signing
+
+# Seconds for a connection to stand.
+_CONNECT = 30.0
 
 
 class Transport(SignedTransport, httpx.BaseTransport):
@@ -54,12 +60,19 @@ class Auth(AuthFlow, httpx.Auth):
     http_library = httpx
 
 
-def issuer_client(url: str, timeout: float, environ: Mapping[str, str]) -> httpx.Client:  # noqa: ARG001
-    """A client for one request to an issuer. timeout: seconds without a byte."""
-    return httpx.Client(timeout=httpx.Timeout(30.0, read=timeout), follow_redirects=False)
+def issuer_client(origin: Origin, timeout: float, environ: Mapping[str, str], proxy: Proxy | None) -> httpx.Client:
+    """A client for one request to an issuer, which neither follows redirects nor looks at the process's environment.
+
+    timeout: seconds without a byte. Raises ConfigError for a proxy or file of certificates that cannot be used.
+    """
+    # Plain http needs no certificates, and reading them takes longer than all the rest.
+    verify = trusted(environ) if origin.scheme == "https" else False
+    make = httpx.HTTPTransport
+    transport = make(verify=verify) if proxy is None else proxy.transport(httpx, make, verify=verify)
+    limits = httpx.Timeout(min(timeout, _CONNECT), read=timeout)
+    return httpx.Client(transport=transport, timeout=limits, trust_env=False, follow_redirects=False)
 
 
-def sending_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
-    """What httpx raises where nothing was sent, and where something may have been."""
-    unsent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
-    return unsent, (httpx.HTTPError, httpx.InvalidURL)
+def sending_errors() -> tuple[type[Exception], ...]:
+    """What httpx raises where a request cannot be made, sent, or its answer be read; ValueError holds UnicodeError."""
+    return httpx.HTTPError, httpx.InvalidURL, ValueError

@@ -27,6 +27,14 @@ class Origin:
     host: str
     port: int
 
+    @classmethod
+    def of(cls, url: str) -> Origin:
+        """The origin of a URL. Raises ValueError that says what is wrong with it and repeats nothing secret."""
+        parts = _split(url)
+        if parts.scheme not in _PORTS:
+            raise ValueError("must begin with https:// or http://")
+        return _origin(parts)
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}" + ("" if self.port == _PORTS[self.scheme] else f":{self.port}")

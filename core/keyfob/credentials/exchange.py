@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request to an issuer. url: shown in messages, so it holds no secret. timeout: seconds without a byte."""
+    """One request to an issuer. url: shown in messages, so it holds no secret. timeout: seconds without a byte; for
+    the whole answer it is twice as long. named: what names the URL, such as a variable, for messages."""
 
     url: str
     body: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     method: str = "POST"
     timeout: float = 60.0
+    named: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class UnansweredError(Exception):
 
 if TYPE_CHECKING:
     Send = Callable[[Exchange], Answer]
-    """Sends one request, follows no redirect. Raises UnreachableError, UnansweredError."""
+    """Sends one request, follows no redirect. Raises UnreachableError, UnansweredError; before it sends anything
+    ConfigError."""
 
 
 def json_object(text: bytes) -> dict[str, Any]:

@@ -144,7 +144,10 @@ class Renewal:
             answer = self._send(request)
         except UnreachableError as error:
             self._unsent(record, attempt)
-            raise self._failed(record, "unreachable", f"{_host(request.url)} cannot be reached: {error}") from error
+            raise self._failed(record, "unreachable", str(error)) from error
+        except ConfigError:  # certificates, proxy or URL: nothing was sent, and only the user can mend it
+            self._unsent(record, attempt)
+            raise
         except UnansweredError:
             return self._exchange(record, reason, attempt=2) if attempt == 1 else self._lost(record)
         if not answer.ok:

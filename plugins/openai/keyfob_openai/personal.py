@@ -17,7 +17,8 @@ _TIMEOUT = 30.0
 def whoami(token: str, environ: Mapping[str, str], send: Callable[[Exchange], Answer]) -> Mapping[str, Any]:
     """What OpenAI says of the token: `chatgpt_account_id` and so on. Raises CredentialError, NotSignedInError."""
     base = environ.get(BASE_URL, "").strip().rstrip("/") or _DEFAULT
-    request = Exchange(base + _PATH, headers={"Authorization": f"Bearer {token}"}, method="GET", timeout=_TIMEOUT)
+    headers = {"Authorization": f"Bearer {token}"}
+    request = Exchange(base + _PATH, headers=headers, method="GET", timeout=_TIMEOUT, named=BASE_URL)
     try:
         answer = send(request)
     except (UnreachableError, UnansweredError) as error:

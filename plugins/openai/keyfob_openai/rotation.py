@@ -38,8 +38,9 @@ def refresh(record: Record, reason: str, environ: Mapping[str, str]) -> Exchange
         "refresh_reason": reason,
         "refresh_token": record.secret,
     }
-    url = environ.get(REFRESH_URL, "").strip() or f"{(issuer or ISSUER).rstrip('/')}/oauth/token"
-    return Exchange(url, _json(body), _HEADERS)
+    override = environ.get(REFRESH_URL, "").strip()
+    url = override or f"{(issuer or ISSUER).rstrip('/')}/oauth/token"
+    return Exchange(url, _json(body), _HEADERS, named=REFRESH_URL if override else "oauth_provenance of the login")
 
 
 def revocation(data: Mapping[str, Any], environ: Mapping[str, str]) -> Exchange | None:
@@ -51,7 +52,8 @@ def revocation(data: Mapping[str, Any], environ: Mapping[str, str]) -> Exchange 
     if token is None:
         return None
     body = {"token": token, "token_type_hint": "refresh_token", "client_id": CLIENT_ID}
-    return Exchange(_revoke_url(environ), _json(body), _HEADERS, timeout=_REVOKE_TIMEOUT)
+    named = REVOKE_URL if environ.get(REVOKE_URL, "").strip() else REFRESH_URL
+    return Exchange(_revoke_url(environ), _json(body), _HEADERS, timeout=_REVOKE_TIMEOUT, named=named)
 
 
 def _revoke_url(environ: Mapping[str, str]) -> str:
