@@ -18,7 +18,7 @@ from keyfob import errors
 from keyfob.errors import KeyfobError, RenewalError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from keyfob.credentials.record import Record
     from keyfob.credentials.renewal import Renewal
@@ -42,11 +42,11 @@ class Task:
     cache: str
 
 
-def renew(renewal: Renewal, task: Task) -> Future[Record]:
+def renew(renewal: Renewal, task: Task, environ: Mapping[str, str]) -> Future[Record]:
     """Renew in a child, and wait for it. Interrupted meanwhile, only the waiting ends."""
     future: Future[Record] = Future()
     try:
-        _told(_run(task))
+        _told(_run(task, environ))
         record = renewal.current()
     except Exception as error:  # noqa: BLE001  # it is raised where the future is asked
         future.set_exception(error)
@@ -55,24 +55,46 @@ def renew(renewal: Renewal, task: Task) -> Future[Record]:
     return future
 
 
-def _run(task: Task) -> bytes:
+def possible() -> bool:
+    """Whether this interpreter can be started again: embedded it has no path, frozen its path is another program's."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
+
+
+def _run(task: Task, environ: Mapping[str, str]) -> bytes:
     """What the child says: nothing, or an error."""
-    # -P: nothing is imported from the current folder.
-    command = [sys.executable, "-P", "-m", "keyfob.cli.detached"]
     try:
         child = subprocess.Popen(
-            command,
+            _command(),
+            env=dict(environ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            creationflags=_DETACHED,
         )
     except OSError as error:
         raise RenewalError(f"{task.provider}: the renewal cannot be started: {error.strerror}") from error
     said, _ = child.communicate(json.dumps(asdict(task)).encode())
     if child.returncode != 0 and not said:
-        raise RenewalError(f"{task.provider}: the process that renews the login ended with {child.returncode}")
+        message = f"{task.provider}: the process that renews the login ended with {child.returncode}"
+        raise RenewalError(message, hint="try again: nothing that it got is lost")
     return said
+
+
+def _command() -> list[str]:
+    """This interpreter, as it was started itself: what it did not look at, its child must not either."""
+    flags = [flag for name, flag in _INHERITED.items() if getattr(sys.flags, name)]
+    # -P: nothing is imported from the current folder.
+    return [sys.executable, *flags, "-P", "-m", "keyfob.cli.detached"]
+
+
+_INHERITED = {"isolated": "-I", "ignore_environment": "-E", "no_user_site": "-s", "no_site": "-S"}
+
+# Windows knows no sessions: there, this takes it from the console and the command's group.
+if sys.platform == "win32":
+    _DETACHED = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    _DETACHED = 0
 
 
 def _told(said: bytes) -> None:
@@ -87,15 +109,24 @@ def _told(said: bytes) -> None:
 
 def main() -> None:
     """The child."""
-    task = Task(**json.load(sys.stdin))
+    try:
+        task = Task(**json.load(sys.stdin))
+    except ValueError:  # the command was gone before it had said what to do
+        return
     # From here on nothing is read or written where the command is: it may be gone.
     try:
         _renew(task)
     except KeyfobError as error:
-        said = {"code": error.code, "message": str(error), "hint": error.hint}
-        with contextlib.suppress(OSError):
-            print(json.dumps(said), flush=True)
-        os._exit(1)  # stdout may be closed, which the interpreter would complain of
+        _say(error.code, str(error), error.hint)
+    except Exception as error:  # noqa: BLE001  # its text could hold anything
+        _say("internal", f"{task.provider}: internal error in the renewal: {type(error).__name__}", None)
+
+
+def _say(code: str, message: str, hint: str | None) -> None:
+    """Tell the command, if it is still there, and end: what stdout could not take must not be tried again."""
+    with contextlib.suppress(OSError):
+        print(json.dumps({"code": code, "message": message, "hint": hint}), flush=True)
+    os._exit(1)
 
 
 def _renew(task: Task) -> None:

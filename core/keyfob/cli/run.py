@@ -88,8 +88,12 @@ class Session:
 
     def _renew(self, renewal: Renewal, known: Record, forced: bool, wait: bool) -> Future[Record]:  # noqa: FBT001
         """A renewal outlives the command that wants it, which may be killed at any time."""
-        from keyfob.cli.detached import Task, renew
+        from keyfob.cli.detached import Task, possible, renew
 
+        if not possible():
+            from keyfob.credentials.renewals import renewals
+
+            return renewals.start(renewal, known, forced, wait)
         task = Task(
             renewal.provider,
             known.fingerprint,
@@ -101,7 +105,7 @@ class Session:
             self.places.system,
             self.places.cache,
         )
-        return renew(renewal, task)
+        return renew(renewal, task, self.environ)
 
     def _warn(self, fault: Fault) -> None:
         if self.listening:
