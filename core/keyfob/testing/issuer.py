@@ -18,6 +18,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import ceil
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ class Issuer:
         self._current[refresh_token] = family
         return {
             "id_token": jwt(email=self.email, iat=int(now), exp=int(now + 3600), **{CLAIM: own}),
-            "access_token": jwt(jti=self._count, iat=int(now + min(life, 0) - 60), exp=now + life, **{CLAIM: own}),
+            # Whole seconds: Codex reads no other.
+            "access_token": jwt(jti=self._count, iat=int(now + min(life, 0) - 60), exp=ceil(now + life), **{CLAIM: own}),
             "refresh_token": refresh_token,
         }
 
