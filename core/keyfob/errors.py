@@ -10,6 +10,7 @@ KeyfobError                     the root; not an httpx error: SDKs retry and hid
 │   ├── MissingCredentialError  the place it comes from is empty
 │   ├── NotSignedInError        a login is needed first
 │   ├── DamagedLoginError       a stored login that cannot be read
+│   ├── OtherOriginError        a stored login that was made for another origin
 │   ├── StoreError              the place where logins are kept cannot be used
 │   │   └── LockedError         another process holds it
 │   ├── RenewalError            the login could not be renewed this time
@@ -139,6 +140,12 @@ class DamagedLoginError(CredentialError):
     code = "damaged-login"
 
 
+class OtherOriginError(CredentialError):
+    """A stored login that was made for another origin than the configuration names now. It is not sent there."""
+
+    code = "other-origin"
+
+
 class StoreError(CredentialError):
     """The place where logins are kept cannot be used."""
 
@@ -176,9 +183,16 @@ class AccountChangedError(CredentialError):
 
 
 class PolicyError(CredentialError):
-    """A rule of the configuration forbids this login or key. Nothing was sent, nothing was deleted."""
+    """A rule of the configuration forbids this login or key; nothing was sent.
+
+    removes: whether a command that wanted to use it removes it, if it is stored. A library never does.
+    """
 
     code = "policy"
+
+    def __init__(self, message: str, *, hint: str | None = None, removes: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.removes = removes
 
 
 class IllegalHeaderError(CredentialError):

@@ -12,7 +12,7 @@ from keyfob.config.builtin import IDS
 from keyfob.config.configuration import Configuration
 from keyfob.config.environment import layered
 from keyfob.config.layers import read_layers
-from keyfob.config.places import Places, site_folders
+from keyfob.config.places import POLICY, Places, site_folders
 from keyfob.credentials.renewals import renewals
 from keyfob.errors import ConfigError
 from keyfob.lazy import lazy
@@ -20,13 +20,12 @@ from keyfob.plugin.contract import Context
 from keyfob.providers import Provider
 from keyfob.routing.installed import declarations, metadata_files
 from keyfob.routing.plugins import Plugins
-from keyfob.stores.choice import store_for
+from keyfob.stores.choice import SHARED, store_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from keyfob.credentials.exchange import Answer, Exchange
-    from keyfob.credentials.record import Record
     from keyfob.credentials.renewals import Renew
     from keyfob.credentials.store import Store
     from keyfob.errors import Fault
@@ -83,9 +82,11 @@ class Host:
     def configuration(self) -> Configuration:
         """The merged configuration. Raises ConfigError with the faults of every file that cannot be read."""
         files = self.places.files(self._profile)
-        self._watched.add([path for layer, path in files if layer != "managed"])
-        self._watched.add([path for layer, path in files if layer == "managed"], policy=True)
-        return Configuration(read_layers(self.places, self._profile, self._overrides), self.environ)
+        self._watched.add([path for layer, path in files if layer not in POLICY])
+        self._watched.add([path for layer, path in files if layer in POLICY], policy=True)
+        configuration = Configuration(read_layers(self.places, self._profile, self._overrides), self.environ)
+        self.report(configuration.warnings)
+        return configuration
 
     @lazy
     def plugins(self) -> Plugins:
@@ -109,15 +110,16 @@ class Host:
         return send(exchange, self.environ)
 
     def store(self, plugin: str, provider: str) -> Store:
-        """Where that plugin keeps that provider's login; one for all who ask."""
-        key = (plugin, provider)
+        """Where that plugin keeps that provider's login; one for all who ask, and for all who share it."""
+        key = (plugin, "" if plugin == SHARED else provider)
         if key not in self._stores:
             made = store_for(self.configuration.store, self.places.codex_home, plugin, provider, self._warn)
             self._stores.setdefault(key, made)
         return self._stores[key]
 
-    def judge(self, record: Record) -> None:
-        """Raise PolicyError for a login that a rule forbids."""
+    def stores(self, plugin: str, provider: str) -> tuple[Store, ...]:
+        """Every place where that plugin's login for that provider may be, whatever the setting is now."""
+        return clearable(self.configuration.store, self.places.codex_home, plugin, provider, self._warn)
 
     @property
     def default_id(self) -> str:

@@ -13,18 +13,26 @@ from keyfob.clients.origin import BaseUrl, shown
 from keyfob.clients.signing import Signing
 from keyfob.config import snapshot
 from keyfob.config.builtin import FIXED, IDS
+from keyfob.config.policy import method_at
 from keyfob.credentials.asking import asked
 from keyfob.credentials.login import Login
-from keyfob.credentials.source import CredentialSource
+from keyfob.credentials.source import CredentialSource, ForbiddenSource
 from keyfob.credentials.stored import StoredSource
-from keyfob.errors import ConfigError, CredentialError, IllegalHeaderError, KeyfobError, PluginError
+from keyfob.errors import (
+    ConfigError,
+    CredentialError,
+    IllegalHeaderError,
+    KeyfobError,
+    PluginError,
+    PolicyError,
+)
 from keyfob.lazy import lazy
 from keyfob.plugin.contract import Context, ProviderInfo, State, SuppliesBaseUrl, SupportsLogin, SupportsState
 from keyfob.routing.builtin import MODULES
 from keyfob.routing.explain import Explanation, PluginPlace, Verdict
 from keyfob.routing.isolation import isolated, isolated_source
 from keyfob.routing.route import Route, route
-from keyfob.standing import state_of
+from keyfob.standing import FORBIDDEN, state_of
 from keyfob.stores.choice import SHARED
 
 if TYPE_CHECKING:
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from keyfob.config.entries import Entry
+    from keyfob.config.policy import Policy
     from keyfob.credentials.credential import Credential, SecretHeaders
     from keyfob.credentials.record import Record
     from keyfob.host import Host
@@ -151,6 +160,8 @@ class Provider:
         loaded, login = self.loaded, self.login
         if login is not None:
             return StoredSource(login, self._host.renew)
+        if self._forbidden is not None:
+            return ForbiddenSource(self._forbidden)
         with self._isolated("open"):
             plugin: Any = loaded.plugin
             source: object = plugin.open(self.info, self.options, self.context)
@@ -179,10 +190,56 @@ class Provider:
             records,
             self._host.store(key, self.id),
             send=self._host.context.send,
-            judge=self._host.judge,
+            judge=self._judge,
             clock=self._host.context.clock,
             origin=None if key == SHARED else str(self.base_url.origin),
+            warn=lambda fault: self._host.report([fault]),
         )
+
+    @lazy
+    def policy(self) -> Policy | None:
+        """The rules that its credentials are under; None where there are none.
+
+        They are about OpenAI's logins, wherever those go, and about whatever goes to OpenAI: another provider's own key
+        is nobody's business. Raises ConfigError for rules that make no sense.
+        """
+        configuration = self._host.configuration
+        if not configuration.ruled or not (self.route.plugin == SHARED or self._counts_as):
+            return None
+        return configuration.policy
+
+    @lazy
+    def _counts_as(self) -> str | None:
+        """What kind of login any credential counts as, by where it goes."""
+        return method_at(self.base_url.origin.host)
+
+    def _judge(self, record: Record) -> None:
+        """Raise PolicyError for a login, stored or of the environment, that a rule forbids."""
+        policy, records = self.policy, self.login.records if self.login else None
+        if policy is None or records is None:
+            return
+        variable = records.variable if records.given() == record.token else None
+        hint = f"unset {variable}" if variable else f"keyfob login {self.id}"
+        own = self.route.plugin == SHARED
+        policy.judge(
+            f"{self.id}: {variable or 'the login'}",
+            record.method if own else str(self._counts_as),
+            record.workspaces if own else (),
+            hint=hint,
+            stored=variable is None,
+        )
+
+    @lazy
+    def _forbidden(self) -> PolicyError | None:
+        """Why the credential of a plugin that stores none may not go where it would; None if it may."""
+        if self.policy is None:
+            return None
+        host, hint = self.base_url.origin.host, f"keyfob explain {self.id}"
+        try:
+            self.policy.judge(f"{self.id}: what goes to {host}", str(self._counts_as), (), hint=hint)
+        except PolicyError as error:
+            return error
+        return None
 
     def _isolated(self, what: str) -> AbstractContextManager[None]:
         return isolated(self.loaded.owner, f"plugin `{self.route.plugin}` broke in {what}")
@@ -198,7 +255,13 @@ class Provider:
     def _additions(self) -> Additions:
         fields = self.entry.fields
         try:
-            return Additions(fields.http_headers, fields.env_http_headers, fields.query_params, self._host.environ)
+            return Additions(
+                fields.http_headers,
+                fields.env_http_headers,
+                fields.query_params,
+                self._host.environ,
+                required=self.policy.headers if self.policy else {},
+            )
         except IllegalHeaderError as error:
             raise ConfigError.of([self.entry.fault(None, str(error))]) from None
 
@@ -216,6 +279,8 @@ class Provider:
             if self.id not in IDS and not self._host.configuration.decides(self.id):
                 return None
             route, entry = self.route, self.entry
+            if self.policy and self.policy.judges:  # a login is judged whenever it is read
+                return None
             comes_from = self._comes_from()
         except KeyfobError:
             return None
@@ -263,7 +328,7 @@ class Provider:
             ready=state.ready if state else None,
             state=state.summary if state else None,
             comes_from=state.comes_from if state else None,
-            expires_at=credential.expires_at if credential else None,
+            expires_at=credential.expires_at if credential else state.expires_at if state else None,
             headers=tuple(dict.fromkeys([*own, *(state.headers if state else ())])),
             query_params=tuple(entry.fields.query_params) if entry else (),
             base_url=str(base_url) if base_url else None,
@@ -277,6 +342,8 @@ class Provider:
         plugin = self.loaded.plugin
         if self.login is not None:
             return state_of(self.login)
+        if self._forbidden is not None:
+            return State(ready=False, summary=FORBIDDEN, comes_from=str(self._forbidden), headers=())
         if isinstance(plugin, SupportsState):
             with self._isolated("state"):
                 state: object = plugin.state(self.info, self.options, self.context)

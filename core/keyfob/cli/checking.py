@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keyfob.httpx
-from keyfob.cli.sending import HEADERS, library, phrase, why
+from keyfob.cli.policy import carried_out
+from keyfob.cli.sending import HEADERS, library
 from keyfob.clients.flow import landed
-from keyfob.errors import KeyfobError
+from keyfob.clients.reasons import phrase, why
+from keyfob.errors import KeyfobError, PolicyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +73,8 @@ async def _checked(provider: Provider, timeout: float) -> Finding:
         finding.problem = f"no answer within {timeout:g} s"
     except library.TransportError as error:
         finding.problem = why(error)
+    except PolicyError as error:
+        finding.problem = str(await asyncio.to_thread(carried_out, provider, error))
     except KeyfobError as error:
         finding.problem = str(error).partition("\n")[0]
     except Exception as error:  # noqa: BLE001  # a fault of one provider's plugin must not hide what the others said

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from keyfob.cli.policy import obeyed
 from keyfob.cli.variables import API_KEY, variables
 from keyfob.errors import KeyfobError, UsageError
 
@@ -49,7 +50,8 @@ def run(options: argparse.Namespace, session: Session) -> int:
     if not options.command:
         raise UsageError("there is no command", hint="keyfob exec PROVIDER -- COMMAND …")
     provider = session.provider(options.provider)
-    environ = _environ(provider, session.environ)
+    with obeyed(provider):
+        environ = _environ(provider, session.environ)
     for left_out in _not_carried(provider):
         session.terminal.warn(left_out)
     session.close()
@@ -80,6 +82,7 @@ def _not_carried(provider: Provider) -> list[str]:
             ("http_headers", fields.http_headers),
             ("env_http_headers", fields.env_http_headers),
             ("query_params", fields.query_params),
+            ("enforce_residency", provider.policy.headers if provider.policy else ()),
         )
         if names
     ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from keyfob.cli.policy import obeyed
 from keyfob.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def run(options: argparse.Namespace, session: Session) -> int:
             hint=f"keyfob request PATH --provider {provider.id}",
         )
     masked = terminal.interactive and not options.reveal
-    found = {name: _MASK if masked else value for name, value in provider.headers().items()}
+    with obeyed(provider):
+        found = {name: _MASK if masked else value for name, value in provider.headers().items()}
     if options.json:
         terminal.document({"provider": provider.id, "base_url": str(provider.base_url), "headers": found})
     else:

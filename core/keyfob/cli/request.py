@@ -11,6 +11,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from keyfob.cli.policy import obeyed
 from keyfob.credentials.credential import check_header
 from keyfob.errors import UsageError
 
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace, session: Session) -> int:
     from keyfob.cli import sending
 
     provider, terminal = session.provider(options.provider), session.terminal
-    with sending.answered(provider, **_sent(options), note=terminal.note) as answer:
+    with obeyed(provider), sending.answered(provider, **_sent(options), note=terminal.note) as answer:
         _print(answer, terminal, include=options.include)
     return 0
 

@@ -10,6 +10,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
+from keyfob.cli.policy import obeyed
 from keyfob.cli.repeats import Repeats, parent
 from keyfob.cli.times import rfc3339
 from keyfob.cli.variables import variables, with_token
@@ -41,9 +42,10 @@ def arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace, session: Session) -> int:
     """Print it."""
     provider = session.provider(options.provider)
-    if options.repeat_means_refused:
-        _heed(provider, session)
-    session.terminal.data(_FORMATS[options.format](provider))
+    with obeyed(provider):
+        if options.repeat_means_refused:
+            _heed(provider, session)
+        session.terminal.data(_FORMATS[options.format](provider))
     return 0
 
 

@@ -40,10 +40,19 @@ class Merged:
 
 
 class Additions:
-    """The headers and query parameters of one entry; `names` maps headers to environment variables."""
+    """The headers and query parameters of one entry; `names` maps headers to environment variables.
+
+    required: headers that policy demands, whatever else sets them.
+    """
 
     def __init__(
-        self, fixed: Mapping[str, str], names: Mapping[str, str], query: Mapping[str, str], environ: Mapping[str, str]
+        self,
+        fixed: Mapping[str, str],
+        names: Mapping[str, str],
+        query: Mapping[str, str],
+        environ: Mapping[str, str],
+        *,
+        required: Mapping[str, str] = _NOTHING,
     ) -> None:
         for name, value in fixed.items():
             check_header(name, value.strip(), f"http_headers: the value of {name}")
@@ -53,15 +62,16 @@ class Additions:
         self._fixed = {name: value.strip() for name, value in fixed.items()}
         self._names = dict(names)
         self._environ = environ
+        self._required = required
         self._last: Merged | None = None
 
     @property
     def header_names(self) -> tuple[str, ...]:
         """The names of the headers that the entry itself may add."""
-        return (*self._fixed, *(name for name in self._names if name not in self._fixed))
+        return tuple(dict.fromkeys([*self._fixed, *self._names, *self._required]))
 
     def merged(self, credential: Credential) -> Merged:
-        """All headers to set: `http_headers`, over them `env_http_headers`, over them the credential's.
+        """All headers to set: `http_headers`, `env_http_headers`, the credential's, the required ones; the last wins.
 
         Raises IllegalHeaderError that names the variable whose value cannot be sent.
         """
@@ -70,7 +80,7 @@ class Additions:
         if last is not None and last.credential is credential and last.found == found:
             return last
         by_name: dict[str, tuple[str, str]] = {}
-        for source in (self._fixed, found, credential.headers):
+        for source in (self._fixed, found, credential.headers, self._required):
             by_name.update({name.lower(): (name, value) for name, value in source.items()})
         self._last = merged = Merged(credential, found, tuple(by_name.values()))
         return merged

@@ -11,16 +11,17 @@ from pydantic import BaseModel, ValidationError
 
 from keyfob.config import builtin
 from keyfob.config.builtin import Base
-from keyfob.config.faults import meant, toml_key, wrongs
+from keyfob.config.faults import meant, toml, toml_key, wrongs
 from keyfob.config.layers import TOO_DEEP, KeyPath, Layer, merge
-from keyfob.config.models import CommandTable, KeyfobFile, KeyfobTable, ProviderEntry
+from keyfob.config.models import CommandTable, KeyfobFile, KeyfobTable, ProviderEntry, Requirements
+from keyfob.config.policy import Policy, Rule
 from keyfob.errors import ConfigError, Fault, UnknownProviderError
 from keyfob.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from keyfob.config.entries import Entry, fault_at, place
+from keyfob.config.entries import Entry, fault_at, find_layer, place
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -29,6 +30,8 @@ _DECISIVE = frozenset({
     "base_url", "requires_openai_auth", "env_key", "experimental_bearer_token", "auth",
     "http_headers", "env_http_headers", "query_params",
 })  # fmt: skip
+# The rules that any layer can set.
+_FORCED = ("forced_login_method", "forced_chatgpt_workspace_id")
 
 
 def _is_table(value: object) -> bool:
@@ -36,13 +39,14 @@ def _is_table(value: object) -> bool:
 
 
 class Configuration:
-    """The layers merged. `environ` moves the built-in local providers."""
+    """The layers merged, `requirements` apart. `environ` moves the built-in local providers."""
 
     def __init__(self, layers: Sequence[Layer], environ: Mapping[str, str]) -> None:
-        self.layers = layers
+        self.layers = [layer for layer in layers if layer.name != "requirements"]
+        self._requirements = [layer for layer in layers if layer.name == "requirements"]
         self._environ = environ
         try:
-            self._data = merge(layer.data for layer in layers)
+            self._data = merge(layer.data for layer in self.layers)
         except RecursionError:
             raise ConfigError.of([Fault(TOO_DEEP)]) from None
 
@@ -61,8 +65,57 @@ class Configuration:
 
     @property
     def store(self) -> str:
-        """Where logins are kept: `file`, `keyring`, `auto` or `ephemeral`. Raises ConfigError for another word."""
-        return self._top("cli_auth_credentials_store").cli_auth_credentials_store
+        """Where logins are kept: `file`, `keyring`, `auto` or `ephemeral`.
+
+        Raises ConfigError for another word, and for another store than the one that is required.
+        """
+        given = self._top("cli_auth_credentials_store").cli_auth_credentials_store
+        return self._required("cli_auth_credentials_store") or given
+
+    @property
+    def ruled(self) -> bool:
+        """Whether there is any rule on logins; whether it can be read is another matter."""
+        required = any(key in layer.data for layer in self._requirements for key in Requirements.model_fields)
+        return required or any(key in self._data for key in _FORCED)
+
+    @lazy
+    def policy(self) -> Policy:
+        """The rules in force. Raises ConfigError for one that makes no sense, and if they permit nothing."""
+        forced = [self._rule(self.layers, key, getattr(self._top(key), key) or None) for key in _FORCED]
+        required = [self._rule(self._requirements, key, self._required(key)) for key in Requirements.model_fields]
+        return Policy([rule for rule in forced + required if rule])
+
+    def _rule(self, layers: Sequence[Layer], key: str, value: str | list[str] | None) -> Rule | None:
+        """One rule with its place; an empty list is a rule that permits nothing. None where there is no rule."""
+        layer = find_layer(layers, (key,))
+        if layer is None or value is None:
+            return None
+        held = value if isinstance(value, str) else tuple(value)
+        return Rule(key, held, layer.name, layer.path, layer.line((key,)))
+
+    def _required(self, key: str) -> Any:
+        """What has to be the value of that key; None where nothing says so. Raises ConfigError if a layer differs."""
+        required = getattr(self._requirement, key)
+        if required is not None and self._data.get(key, required) != required:
+            path, line = place(self._requirements, (key,))
+            message = f"contradicts {key} = {toml(required)}, which {path}:{line} requires"
+            raise ConfigError.of([fault_at(self.layers, (key,), message, "remove it, or write the same")])
+        return required
+
+    @lazy
+    def _requirement(self) -> Requirements:
+        data = self._requirements[0].data if self._requirements else {}
+        return self._validated(Requirements, data, (), self._requirements)
+
+    @property
+    def warnings(self) -> list[Fault]:
+        """A warning for each rule that stands where it has no effect."""
+        instead = "write it in managed_config.toml"
+        return [
+            fault_at(self._requirements, (key,), "has no effect in this file", instead)
+            for key in _FORCED
+            if find_layer(self._requirements, (key,))
+        ]
 
     @property
     def allowed_plugins(self) -> tuple[frozenset[str], ...]:
@@ -140,20 +193,30 @@ class Configuration:
         if not isinstance(own, dict | None):
             instead = f"write [model_providers.{toml_key(provider)}]"
             raise ConfigError.of([fault_at(self.layers, table, "expected a table", instead)])
-        return self._validated(ProviderEntry, merge([base.data if base else {}, own or {}]), table, base)
+        return self._validated(ProviderEntry, merge([base.data if base else {}, own or {}]), table, base=base)
 
     def _top(self, key: str) -> KeyfobFile:
         """The top-level keys, of which that one is checked."""
         with self._all_at_once():
             return self._validated(KeyfobFile, {key: self._data[key]} if key in self._data else {}, ())
 
-    def _validated(self, model: type[Model], data: object, table: KeyPath, base: Base | None = None) -> Model:
+    def _validated(
+        self,
+        model: type[Model],
+        data: object,
+        table: KeyPath,
+        layers: Sequence[Layer] | None = None,
+        base: Base | None = None,
+    ) -> Model:
         try:
             return model.model_validate(data)
         except ValidationError as error:
             found = wrongs(error, model, data)
         raise ConfigError.of(
-            [fault_at(self.layers, (*table, *wrong.keys), wrong.message, wrong.instead, base) for wrong in found]
+            [
+                fault_at(layers or self.layers, (*table, *wrong.keys), wrong.message, wrong.instead, base)
+                for wrong in found
+            ]
         )
 
     @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import tomli
 
 from keyfob.config.lines import Lines, locate
+from keyfob.config.places import POLICY
 from keyfob.errors import ConfigError, Fault, UsageError
 from keyfob.lazy import lazy
 
@@ -64,16 +65,19 @@ def _look_up(data: object, keys: KeyPath) -> object:
 
 
 def read_layers(places: Places, profile: str | None, overrides: Sequence[str]) -> list[Layer]:
-    """Every layer that is there, lowest first. Raises ConfigError with the faults of all files that cannot be read."""
+    """Every layer that is there, lowest first; after them `requirements`.
+
+    Raises ConfigError with the faults of all files that cannot be read.
+    """
     if places.codex_home_fault:
         raise ConfigError(places.codex_home_fault, hint="set CODEX_HOME to a folder that is there")
     if profile is not None:
         _check_profile(places, profile)
     files = places.files(profile)
-    layers, faults = _read_files((name, path) for name, path in files if name != "managed")
+    layers, faults = _read_files((name, path) for name, path in files if name not in POLICY)
     if overrides:
         layers.append(Layer("session", None, merge(parse_override(text) for text in overrides)))
-    managed, managed_faults = _read_files((name, path) for name, path in files if name == "managed")
+    managed, managed_faults = _read_files((name, path) for name, path in files if name in POLICY)
     if faults or managed_faults:
         raise ConfigError.of(faults + managed_faults)
     return layers + managed
@@ -103,6 +107,8 @@ def _read_files(files: Iterable[tuple[str, str]]) -> tuple[list[Layer], list[Fau
 def _read_file(name: str, path: str) -> Layer | None:
     text = read_text(path)
     if text is None:
+        if name in POLICY and os.path.islink(path):
+            raise ConfigError.of([Fault("cannot be read: it is a link that leads nowhere", path=path)])
         return None
     try:
         return Layer(name, path, tomli.loads(text), text)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_core import PydanticCustomError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,25 @@ Text = Annotated[str, Field(min_length=1)]
 # As POSIX has it. Whoever writes the key itself here is told so, before its "name" is shown to anybody.
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 Variable = Annotated[str, Field(pattern=VARIABLE)]
+StoreKind = Literal["file", "keyring", "auto", "ephemeral"]
+Method = Literal["chatgpt", "api"]
+
+
+def _listed(value: object) -> object:
+    """One workspace as a list of it. Codex refuses the comma too: an id in it would be passed over."""
+    if not isinstance(value, str):
+        return value
+    if "," in value:
+        raise PydanticCustomError("comma", "holds a comma; several workspaces are a TOML list")
+    return [value]
+
+
+def _trimmed(names: list[str]) -> list[str]:
+    return [name.strip() for name in names if name.strip()]
+
+
+Names = Annotated[list[str], AfterValidator(_trimmed)]
+OneOrMore = Annotated[Names, BeforeValidator(_listed, json_schema_input_type=str | list[str])]
 
 
 class _Table(BaseModel):
@@ -77,13 +97,32 @@ class KeyfobTable(_Table):
     )
 
 
+class Requirements(_Table):
+    """`requirements.toml`: what an administrator demands. It holds many more keys, which are Codex's."""
+
+    allowed_login_methods: list[Method] | None = Field(
+        None, examples=[["chatgpt"]], description="The kinds of OpenAI login that may be used."
+    )
+    allowed_chatgpt_workspaces: Names | None = Field(
+        None, examples=[["5f2c..."]], description="The workspaces that a ChatGPT login may belong to."
+    )
+    cli_auth_credentials_store: StoreKind | None = Field(None, examples=["keyring"], description="As it has to be.")
+    chatgpt_base_url: str | None = Field(None, description="As it has to be.")
+    enforce_residency: Literal["us"] | None = Field(
+        None, examples=["us"], description="Where OpenAI has to process requests."
+    )
+
+
 class KeyfobFile(_Table):
     """The top-level keys that keyfob reads. config.toml holds many more, which are Codex's."""
 
     model_provider: Text = Field("openai", examples=["corp"], description="The default provider.")
     model_providers: dict[str, ProviderEntry] = Field({}, description="The providers, by id.")
     openai_base_url: str | None = Field(None, description="Base URL of the built-in provider `openai`.")
-    cli_auth_credentials_store: Literal["file", "keyring", "auto", "ephemeral"] = Field(
-        "file", description="Where logins are kept."
+    cli_auth_credentials_store: StoreKind = Field("file", description="Where logins are kept.")
+    forced_login_method: Method | None = Field(None, description="The one kind of OpenAI login that may be used.")
+    forced_chatgpt_workspace_id: OneOrMore | None = Field(
+        None, examples=[["5f2c...", "9d41..."]], description="The workspaces that a ChatGPT login may belong to."
     )
+    chatgpt_base_url: str | None = Field(None, description="Codex's; keyfob only sees that requirements.toml is met.")
     keyfob: KeyfobTable = Field(KeyfobTable(), description="keyfob's own settings; for keyfob.toml.")

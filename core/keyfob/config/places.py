@@ -11,6 +11,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# The layers that hold against the user's will: none of their files may be passed by unread.
+POLICY = ("managed", "requirements")
+
 
 class Places:
     """The folders that one host reads and writes.
@@ -45,13 +48,15 @@ class Places:
     def files(self, profile: "str | None" = None) -> "list[tuple[str, str]]":
         """Every configuration file that may be there, as (layer, path), lowest layer first.
 
-        Beside each `config.toml` stands a `keyfob.toml`, merged over it.
+        Beside each `config.toml` stands a `keyfob.toml`, merged over it. The last is `requirements.toml`: what an
+        administrator demands of the others, which is not merged with them.
         """
         stems = [("system", os.path.join(self.system, "")), ("user", os.path.join(self.codex_home, ""))]
         if profile is not None:
             stems.append(("profile", os.path.join(self.codex_home, profile + ".")))
         stems.append(("managed", os.path.join(self.system, "managed_")))
-        return [(layer, stem + name) for layer, stem in stems for name in ("config.toml", "keyfob.toml")]
+        files = [(layer, stem + name) for layer, stem in stems for name in ("config.toml", "keyfob.toml")]
+        return [*files, ("requirements", os.path.join(self.system, "requirements.toml"))]
 
     @property
     def dotenv(self) -> str:

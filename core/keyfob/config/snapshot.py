@@ -107,10 +107,11 @@ def identify_policy(path: str) -> str:
     """The same for a file of the managed layer, which is read at every start, so that it cannot be passed by unread."""
     identity = identify(path)
     if identity == _ABSENT:
-        return identity
+        return "link to nowhere" if os.path.lexists(path) else identity
     try:
-        with open(path, "rb") as file:
-            return f"{identity} {zlib.crc32(file.read())}"
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(descriptor, "rb") as file:
+            return f"{identity} {zlib.crc32(file.read() or b'')}"  # nothing comes from a pipe, and no waiting
     except OSError:
         return "unreadable"
 

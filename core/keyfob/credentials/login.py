@@ -2,27 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.record import Rotation
 from keyfob.credentials.renewal import Renewal
-from keyfob.errors import CredentialError, NotSignedInError
+from keyfob.errors import (
+    CredentialError,
+    DamagedLoginError,
+    MissingCredentialError,
+    NotSignedInError,
+    OtherOriginError,
+    PolicyError,
+    StoreError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from keyfob.credentials.exchange import Send
     from keyfob.credentials.record import Data, Record, Records
     from keyfob.credentials.store import Store
+    from keyfob.errors import Fault
 
 _ORIGIN = "origin"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOut:
+    """What came of signing out.
+
+    removed: the places where a login was and is no more. failed: why one could not be cleared. still_valid: why a
+    login that is removed here may go on being accepted.
+    """
+
+    removed: tuple[str, ...] = ()
+    failed: tuple[StoreError, ...] = ()
+    still_valid: tuple[str, ...] = ()
 
 
 class Login:
     """The login of one provider.
 
     judge: raises PolicyError for a record that a rule forbids. origin: what the record is bound to, as `scheme://host`;
-    None for the record that Codex shares, which holds no such thing. clock: seconds since the epoch.
+    None for the record that Codex shares, which holds no such thing. clock: seconds since the epoch. warn: told of a
+    clock that is wrong.
     """
 
     def __init__(
@@ -35,6 +60,7 @@ class Login:
         judge: Callable[[Record], None],
         clock: Callable[[], float],
         origin: str | None,
+        warn: Callable[[Fault], None] = lambda _: None,
     ) -> None:
         self.provider = provider
         self.records = records
@@ -42,24 +68,40 @@ class Login:
         self.judge = judge
         self.clock = clock
         self.send = send
+        self.warn = warn
         self._origin = origin
         self.shared = origin is None
+        self._rotation = records if isinstance(records, Rotation) else None
         self.renewal = (
-            Renewal(provider, store, records, send, clock, shared=self.shared)
-            if isinstance(records, Rotation)
-            else None
+            Renewal(provider, store, self._rotation, send, clock, shared=self.shared) if self._rotation else None
         )
 
+    @property
+    def whom(self) -> str:
+        """The provider, with the one origin that gets the login, where it is bound to one."""
+        return self.provider if self._origin is None else f"{self.provider} ({self._origin})"
+
+    @property
+    def command(self) -> str:
+        """The command that signs in; it says how, where there is more than one way."""
+        methods = self.records.methods
+        return f"keyfob login {self.provider}" + (f" --with-{methods[0]}" if len(methods) == 1 else "")
+
+    # Reading
+
     def stored(self) -> Record | None:
-        """The stored login, not judged yet; None where there is none. Raises StoreError, DamagedLoginError."""
+        """The stored login, not judged yet; None where there is none.
+
+        Raises StoreError, DamagedLoginError, OtherOriginError.
+        """
         data = self.store.read()
         return None if data is None else self.read(data)
 
     def read(self, data: Data) -> Record:
-        """The record that `data` is. Raises DamagedLoginError, CredentialError if it was stored for another origin."""
+        """The record that `data` is. Raises DamagedLoginError, OtherOriginError."""
         if self._origin is not None and data.get(_ORIGIN) != self._origin:
-            message = f"{self.provider}: what is stored in {self.store.place} was stored for {data.get(_ORIGIN)}"
-            raise CredentialError(f"{message}, not for {self._origin}", hint=f"keyfob login {self.provider}")
+            message = f"{self.provider}: what is stored in {self.store.place} was stored for {_origin_of(data)}"
+            raise OtherOriginError(f"{message}, not for {self._origin}", hint=self.command)
         return self.records.read(data)
 
     def known(self) -> Record | None:
@@ -68,11 +110,18 @@ class Login:
         return self.stored() if given is None else self.records.of_environment(given)
 
     def load(self) -> Record:
-        """The stored login, judged. Raises NotSignedInError, PolicyError, StoreError, DamagedLoginError."""
+        """The stored login, judged. Raises what `missing` returns, PolicyError, StoreError, DamagedLoginError."""
         record = self.stored()
         if record is None:
-            raise NotSignedInError(f"{self.provider}: not signed in", hint=f"keyfob login {self.provider}")
+            raise self.missing()
         return self.completed(record)
+
+    def missing(self) -> CredentialError:
+        """What there is to say where neither the environment nor the store has a login."""
+        said = self.records.missing
+        if said is None:
+            return NotSignedInError(f"{self.provider}: not signed in", hint=self.command)
+        return MissingCredentialError(said, hint=f"export {self.records.variable}=…, or {self.command}")
 
     def of_environment(self, secret: str) -> Record:
         """The login that the environment gives, judged. Raises PolicyError, CredentialError."""
@@ -82,15 +131,120 @@ class Login:
         """The record with what only its issuer knows, judged: before it is asked about, and after. May block."""
         self.judge(record)
         completed = self.records.completed(record)
+        if completed.workspaces is None:  # nobody knows
+            completed = replace(completed, workspaces=())
         if completed is not record:
             self.judge(completed)
         return completed
 
-    def save(self, data: Data) -> Record:
-        """Put a new login in the place of whatever is there; `data` is judged first."""
+    # Signing in and out
+
+    def save(self, data: Data, *, replace_damaged: bool = False) -> Record:
+        """Put a new login in the place of whatever is there, which stays until this one is known to be good.
+
+        replace_damaged: also of what cannot be read. Raises CredentialError, PolicyError, StoreError, and
+        DamagedLoginError for what is there.
+        """
         record = self.completed(self.records.read(data))
+        self.records.credential(record)  # raises what cannot be sent
         bound = data if self._origin is None else {_ORIGIN: self._origin, **data}
+        self.store.unlock()
         with self.store.lock(), self.store.writing():
-            self.store.clear()
-            self.store.write(bound)
+            if not replace_damaged:
+                self._see_that_it_is_sound()
+            self.store.replace(bound)
         return record
+
+    def _see_that_it_is_sound(self) -> None:
+        try:
+            self.stored()
+        except OtherOriginError:
+            return  # it was the user's own, and is of no use any more
+
+    def remove(self, places: Iterable[Store], *, revoke: bool = True) -> SignedOut:
+        """Sign out: make the login worthless, as far as its issuer can be reached, and remove it from every place.
+
+        A place that cannot be cleared does not keep another from being. Nothing is raised.
+        """
+        removed: list[str] = []
+        failed: list[StoreError] = []
+        still_valid: list[str] = []
+        for store in places:
+            try:
+                if not _empty(store) and self._removed(store, still_valid if revoke else None):
+                    removed.append(store.place)
+            except StoreError as error:
+                failed.append(error)
+        return SignedOut(tuple(removed), tuple(failed), tuple(still_valid))
+
+    def remove_forbidden(self) -> PolicyError | None:
+        """Remove the stored login if that is what is used and breaks a rule that has it removed.
+
+        Returns what it broke; None where nothing was removed. Nothing is revoked, as in Codex: other machines may be
+        under other rules. Raises StoreError, CredentialError.
+        """
+        with self.store.lock():
+            record = self.stored() if self.records.given() is None else None
+            broken = None if record is None else self._broken_by(record)
+            if record is None or broken is None or not broken.removes:
+                return None
+            with self.store.writing():
+                current = self.stored()
+                same = current is not None and current.fingerprint == record.fingerprint
+                return broken if same and self.store.delete() else None
+
+    def _broken_by(self, record: Record) -> PolicyError | None:
+        try:
+            self.completed(record)
+        except PolicyError as error:
+            return error
+        return None
+
+    def _removed(self, store: Store, still_valid: list[str] | None) -> bool:
+        """Whether there was something to remove. still_valid: told why it could not be revoked; None: do not try."""
+        with store.lock():
+            why = None if still_valid is None else self._not_revoked(store)
+            with store.writing():
+                removed = store.delete()
+        if why is not None and still_valid is not None:
+            still_valid.append(why)
+        return removed
+
+    def _not_revoked(self, store: Store) -> str | None:
+        """Revoke the login in this place; why it could not be, or None."""
+        try:
+            data = self._latest(store)
+            request = self._rotation.revocation(data) if self._rotation and data is not None else None
+            answer = self.send(request) if request else None
+        except (UnreachableError, UnansweredError) as error:
+            return f"its issuer could not be told ({error})"
+        except CredentialError:
+            return "what was stored could not be read"
+        return None if answer is None or answer.ok else f"its issuer answered {answer.status}"
+
+    def _latest(self, store: Store) -> Data | None:
+        """What is stored, with an issuer's answer that was not made part of it yet: that is the login which lives."""
+        data, stage = store.read(), store.stage()
+        if data is None or self._rotation is None or stage is None:
+            return data
+        record = self.read(data)
+        try:
+            return self._rotation.absorb(record, stage.document()) if stage.parent == record.fingerprint else data
+        except ValueError:
+            return data
+
+
+def _empty(store: Store) -> bool:
+    """Whether nothing is there; the user is asked to open the place, if that cannot be seen otherwise."""
+    try:
+        return store.read() is None
+    except DamagedLoginError:
+        return False
+    except StoreError:
+        store.unlock()
+    return store.read() is None
+
+
+def _origin_of(data: Data) -> str:
+    origin = data.get(_ORIGIN)
+    return origin if isinstance(origin, str) else "an origin that it does not name"

@@ -22,7 +22,7 @@ class Record:
     token: the secret that is sent; it tells one state of a login from another. secret: what the login is renewed
     with, None where it cannot be. expires_at, issued_at: seconds since the epoch, by this machine's clock where that is
     known. account: whose it is. method: `api` or `chatgpt`, as policy names it. workspaces: every account that the
-    login claims to belong to.
+    login claims to belong to; None where only its issuer can tell.
     """
 
     data: Data = field(repr=False)
@@ -32,7 +32,7 @@ class Record:
     issued_at: float | None = None
     account: str | None = None
     method: str = "api"
-    workspaces: tuple[str, ...] = ()
+    workspaces: tuple[str, ...] | None = ()
 
     @property
     def fingerprint(self) -> str:
@@ -64,6 +64,14 @@ class About:
     controls: str | None = None
 
 
+def masked(secret: str) -> str:
+    """A key as Codex shows it, its first 8 and last 5 characters; of one that this would give half away, nothing."""
+    return f"{secret[:8]}***{secret[-5:]}" if len(secret) >= _LEAST_TO_SHOW else "***"
+
+
+_LEAST_TO_SHOW = 2 * (8 + 5)
+
+
 class Records(Protocol):
     """What an auth plugin knows of the logins it stores, for one provider."""
 
@@ -83,6 +91,11 @@ class Records(Protocol):
     @property
     def variable(self) -> str:
         """The name of the environment variable that `given` takes its secret from now, or would."""
+        ...
+
+    @property
+    def missing(self) -> str | None:
+        """What to say where there is neither a given nor a stored login; None: that nobody is signed in."""
         ...
 
     def read(self, data: Data) -> Record:

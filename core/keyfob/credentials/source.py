@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from keyfob.credentials.credential import Credential
-from keyfob.errors import MissingCredentialError
+from keyfob.errors import MissingCredentialError, PolicyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +34,20 @@ class Signer(CredentialSource, Protocol):
     def sign(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
         """The headers to set on this very request. Never blocks; called after `get`."""
         ...
+
+
+class ForbiddenSource:
+    """The source of a provider that a rule forbids to use: its plugin is not even opened. why: which rule."""
+
+    def __init__(self, why: PolicyError) -> None:
+        self._why = why
+
+    def peek(self) -> None:
+        """There is none."""
+
+    def get(self, *, rejected: Credential | None = None) -> Credential:
+        """Raises PolicyError."""
+        raise PolicyError(str(self._why), hint=self._why.hint)
 
 
 class StaticSource:

@@ -49,7 +49,7 @@ def _key(data: Mapping[str, Any]) -> Record:
 
 
 def _personal(data: Mapping[str, Any]) -> Record:
-    return Record(data, _text(data, PERSONAL).strip(), method=CHATGPT)
+    return Record(data, _text(data, PERSONAL).strip(), method=CHATGPT, workspaces=None)
 
 
 def _tokens(data: Mapping[str, Any]) -> Record:

@@ -1,0 +1,122 @@
+"""Policy: the rules that say which logins may be used, each with the place that sets it.
+
+As Codex combines them: a kind of login is permitted where neither `forced_login_method` nor `allowed_login_methods`
+speaks against it; ChatGPT's only for the workspaces that `forced_chatgpt_workspace_id` and `allowed_chatgpt_workspaces`
+have in common.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from keyfob.config.faults import toml
+from keyfob.errors import ConfigError, PolicyError
+from keyfob.lazy import lazy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CHATGPT, API = "chatgpt", "api"
+METHODS = {CHATGPT: "a ChatGPT login", API: "an API key"}
+_ON_METHODS = frozenset({"forced_login_method", "allowed_login_methods"})
+_ON_WORKSPACES = frozenset({"forced_chatgpt_workspace_id", "allowed_chatgpt_workspaces"})
+# The layers whose rules a command carries out by removing the login: those that hold for every command that is run.
+# Codex removes nothing for requirements.toml either.
+_REMOVING = frozenset({"managed", "system", "user"})
+_RESIDENCY = "x-openai-internal-codex-residency"
+# OpenAI's own hosts, with all below them, and the kind of login that whatever is sent there counts as.
+_OPENAI = {"openai.com": API, "chatgpt.com": CHATGPT}
+
+Workspaces = tuple[str, ...] | None
+"""The workspaces that a login claims to belong to; None where only its issuer knows."""
+
+
+def method_at(host: str) -> str | None:
+    """What any credential sent to this host counts as: `api` or `chatgpt`; None where the host is not OpenAI's."""
+    name = host.rstrip(".")
+    return next((method for own, method in _OPENAI.items() if name == own or name.endswith(f".{own}")), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule as one layer sets it. layer: `requirements` for requirements.toml. path: None for `-c`."""
+
+    key: str
+    value: str | tuple[str, ...]
+    layer: str
+    path: str | None
+    line: int | None
+
+    @property
+    def place(self) -> str:
+        """`file:line`, or `-c`."""
+        return "-c" if self.path is None else self.path if self.line is None else f"{self.path}:{self.line}"
+
+    @property
+    def removes(self) -> bool:
+        """Whether a command that would use a stored login which breaks it removes that login."""
+        return self.layer in _REMOVING
+
+    @property
+    def permitted(self) -> tuple[str, ...]:
+        """What it permits."""
+        return (self.value,) if isinstance(self.value, str) else self.value
+
+    def __str__(self) -> str:
+        value = self.value if isinstance(self.value, str) else list(self.value)
+        return f"{self.key} = {toml(value)} ({self.place})"
+
+    def objection(self, method: str, workspaces: Workspaces) -> str | None:
+        """What about such a login breaks this rule; None where nothing does."""
+        if self.key in _ON_METHODS and method not in self.permitted:
+            return f"counts as {METHODS[method]}"
+        if self.key not in _ON_WORKSPACES or method != CHATGPT or workspaces is None:
+            return None
+        others = [workspace for workspace in workspaces if workspace not in self.permitted]
+        if others:
+            return f"belongs to workspace {', '.join(others)}"
+        return None if workspaces else "does not say which workspace it belongs to"
+
+
+class Policy:
+    """All rules in force. Raises ConfigError if they permit no login of any kind."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = tuple(rules)
+        if self.rules and not any(map(self.permits, METHODS)):
+            raise ConfigError(f"the rules permit no login at all: {self}", hint="whoever set them has to change one")
+
+    def __str__(self) -> str:
+        """All rules in one line."""
+        return "; ".join(map(str, self.rules)) or "none"
+
+    @lazy
+    def judges(self) -> bool:
+        """Whether any of its rules is one on logins."""
+        return any(rule.key in _ON_METHODS | _ON_WORKSPACES for rule in self.rules)
+
+    @lazy
+    def workspaces(self) -> frozenset[str] | None:
+        """The ChatGPT workspaces that every rule permits; None where no rule speaks of them."""
+        lists = [frozenset(rule.permitted) for rule in self.rules if rule.key in _ON_WORKSPACES]
+        return frozenset.intersection(*lists) if lists else None
+
+    @lazy
+    def headers(self) -> Mapping[str, str]:
+        """The headers that requests have to have, whatever else says so."""
+        region = next((str(rule.value) for rule in self.rules if rule.key == "enforce_residency"), None)
+        return {} if region is None else {_RESIDENCY: region}
+
+    def permits(self, method: str) -> bool:
+        """Whether there can be a login of this kind: `chatgpt` or `api`."""
+        if method == CHATGPT and self.workspaces is not None and not self.workspaces:
+            return False
+        return not any(rule.key in _ON_METHODS and method not in rule.permitted for rule in self.rules)
+
+    def judge(self, subject: str, method: str, workspaces: Workspaces, *, hint: str, stored: bool = False) -> None:
+        """Raise PolicyError for a login that breaks a rule. subject: what it is, for the message."""
+        broken = [(rule, what) for rule in self.rules if (what := rule.objection(method, workspaces))]
+        if broken:
+            rule, what = min(broken, key=lambda each: not each[0].removes)
+            raise PolicyError(f"{subject} {what}, which breaks {rule}", hint=hint, removes=stored and rule.removes)
