@@ -13,8 +13,9 @@ import pytest
 from keyfob.credentials.credential import Credential
 from keyfob.credentials.flights import Flights
 from keyfob.credentials.forks import forget_after_fork
-from keyfob.credentials.minting import EARLY_SHARE, EARLY_WINDOW, REPLACEMENT_HOLD, MintingSource
+from keyfob.credentials.minting import REPLACEMENT_HOLD, MintingSource
 from keyfob.credentials.source import CredentialSource, Signer, StaticSource
+from keyfob.credentials.timing import OWN_SHARE, OWN_WINDOW
 from keyfob.errors import CredentialError, IllegalHeaderError, MissingCredentialError, PluginError
 
 PATIENCE = 20
@@ -121,7 +122,7 @@ class TestMinting:
 
     @pytest.mark.parametrize(
         ("life", "fresh"),
-        [(3600.0, 3600 - EARLY_WINDOW), (600.0, 600 * (1 - EARLY_SHARE)), (0.0, 0.0), (-10.0, 0.0)],
+        [(3600.0, 3600 - OWN_WINDOW[0]), (600.0, 600 * (1 - OWN_SHARE)), (0.0, 0.0), (-10.0, 0.0)],
     )
     def test_it_is_replaced_before_it_expires(self, life: float, fresh: float) -> None:
         """Five minutes before, or with a tenth of its life to go."""

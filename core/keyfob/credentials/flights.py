@@ -39,7 +39,7 @@ class Flights:
         future, mine = self._join(rejected)
         if mine:
             self._fly(future, rejected)
-        return future.result()
+        return (None if mine else self._meanwhile(rejected)) or future.result()
 
     def start(self, rejected: Credential | None = None) -> Future[Credential]:
         """The same as a future, made in a thread of its own, which only the end of the program stops."""
@@ -52,7 +52,17 @@ class Flights:
             except RuntimeError as error:  # no more threads; the interpreter is on its way out
                 self._land(rejected)
                 future.set_exception(CredentialError(f"{self._provider}: {error}"))
-        return future
+            return future
+        credential = self._meanwhile(rejected)
+        if credential is None:
+            return future
+        at_hand: Future[Credential] = Future()
+        at_hand.set_result(credential)
+        return at_hand
+
+    def _meanwhile(self, rejected: Credential | None) -> Credential | None:
+        """What serves while somebody else is at it already: one caller renews, the rest go on with what is good."""
+        return self._source.peek() if rejected is None else None
 
     def _join(self, rejected: Credential | None) -> tuple[Future[Credential], bool]:
         with self._lock:

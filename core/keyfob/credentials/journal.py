@@ -16,12 +16,16 @@ LONGEST_WAIT = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A renewal under way: of which state of the record, the how manieth time its secret is presented, since when."""
+    """A renewal under way: of which state of the record, the how manieth time its secret is presented, since when.
+
+    refused: the issuer's code, once it has refused that.
+    """
 
     fingerprint: str
     attempt: int = 1
     sent: bool = False
     at: float = 0.0
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from keyfob.credentials import timing
 from keyfob.credentials.forks import forget_after_fork
 from keyfob.errors import CredentialError
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
     from keyfob.credentials.credential import Credential
 
-# A credential is replaced this long before it expires, but never with more than a tenth of its life to go.
-EARLY_WINDOW = 300.0
-EARLY_SHARE = 0.1
 # A replacement that is refused too is not replaced again at once: a server that answers 401 to everything
 # would have a new credential minted with each request.
 REPLACEMENT_HOLD = 10.0
@@ -86,7 +84,7 @@ class MintingSource:
         now = self._clock()
         hold_until = now + REPLACEMENT_HOLD if replaces else now
         if credential.expires_at is not None:
-            early = min(EARLY_WINDOW, EARLY_SHARE * max(0.0, credential.expires_at - now))
-            return _Held(credential, credential.expires_at - early, credential.expires_at, hold_until)
+            fresh_until = credential.expires_at - timing.early(credential.expires_at - now)
+            return _Held(credential, fresh_until, credential.expires_at, hold_until)
         until = now + self._max_age if self._max_age is not None else float("inf")
         return _Held(credential, until, until, hold_until)

@@ -10,19 +10,28 @@ import contextlib
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 from keyfob.credentials import timing
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.journal import LONGEST_WAIT, Intent, Journal, Outcome, Skew, Stage
-from keyfob.errors import ConfigError, LostRenewalError, NotSignedInError, RefusedError, RenewalError
+from keyfob.errors import (
+    ConfigError,
+    DamagedLoginError,
+    KeyfobError,
+    LostRenewalError,
+    NotSignedInError,
+    RefusedError,
+    RenewalError,
+    StoreError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from keyfob.credentials.exchange import Answer, Send
-    from keyfob.credentials.record import Record, Rotation
+    from keyfob.credentials.record import Data, Record, Rotation
     from keyfob.credentials.store import Store
 
 PROACTIVE, UNAUTHORIZED = "proactive_expiry", "unauthorized_recovery"
@@ -31,10 +40,13 @@ SECOND_LOOK = 2.0
 _LOOK_EVERY = 0.05
 # After a failure that may pass, this long to the next try, doubled with each. Seconds.
 _FIRST_WAIT, _LAST_WAIT = 1.0, 60.0
+# A clock that is further off than a time zone can be says nothing about another. Seconds.
+_LARGEST_SKEW = 86_400.0
 _LOST = "renewal-interrupted"
 _STILLBORN = "expired-on-arrival"
+_WRONG_CLIENT = "invalid_client"  # RFC 6749, section 5.2
 
-_renewing = threading.local()
+_here = threading.local()
 
 
 class Renewal:
@@ -62,48 +74,57 @@ class Renewal:
     def run(self, known: Record, *, forced: bool = False, wait: bool = True) -> Record:
         """The record as it is to be used now: renewed by this call, or by somebody else meanwhile.
 
-        known: what the caller has. forced: a server refused it. wait: for whoever holds the lock; else LockedError.
-        Raises RenewalError, StoreError, NotSignedInError, DamagedLoginError, and ConfigError for a wrong client.
+        known: what the caller has; where somebody else's login is stored by now, that is returned as it is. forced: a
+        server refused it. wait: for whoever holds the lock; else LockedError. Raises RenewalError, StoreError,
+        NotSignedInError, DamagedLoginError, and ConfigError for what only the user can mend.
         """
-        active: set[str] = _renewing.__dict__.setdefault("places", set())
-        if self.store.place in active:
-            raise RenewalError(f"{self.provider}: the renewal of this login would need this very login")
-        active.add(self.store.place)
-        try:
-            with self.store.lock(wait=wait):
-                return self._run(known, forced=forced)
-        finally:
-            active.discard(self.store.place)
+        with self._entered(), self.store.lock(wait=wait):
+            record = self.current()
+            if record.account is not None and record.whose != known.whose:
+                return record
+            return self._run(self._recovered(record), known, forced=forced)
 
-    def _run(self, known: Record, *, forced: bool) -> Record:
-        record = self._recovered(self.current())
-        if not self._wanted(record, known, forced=forced):
+    def refuse_itself(self) -> None:
+        """Raise RenewalError in a thread that is renewing this very record, and would wait for itself."""
+        if id(self.store) in _renewed_here():
+            raise RenewalError(f"{self.provider}: the renewal of this login would need this very login")
+
+    @contextlib.contextmanager
+    def _entered(self) -> Iterator[None]:
+        self.refuse_itself()
+        _renewed_here().add(id(self.store))
+        try:
+            yield
+        finally:
+            _renewed_here().discard(id(self.store))
+
+    def _run(self, record: Record, known: Record, *, forced: bool) -> Record:
+        refused = forced and record.token == known.token
+        journal, now = self.store.journal(), self._clock()
+        if not (refused and timing.may_be_forced(record, journal, now)) and not self._due(record, journal, now):
             return record
-        journal = self.store.journal()
-        self._heed(journal, record)
+        self._heed(record)
         self.store.prepare(record.data)
-        now = self._clock()
-        intent = Intent(record.fingerprint, at=now)
-        self.store.note(replace(journal, intent=intent, forced_at=now if forced else journal.forced_at))
-        return self._exchange(record, UNAUTHORIZED if forced else PROACTIVE)
+        self._intend(Intent(record.fingerprint, at=now))
+        return self._exchange(record, UNAUTHORIZED if refused else PROACTIVE)
 
     def current(self) -> Record:
         """The record as it is stored now. Raises NotSignedInError, DamagedLoginError, StoreError."""
         data = self.store.read()
         if data is None:
-            raise NotSignedInError(f"{self.provider}: signed out meanwhile", hint="keyfob login")
+            raise self._signed_out()
         return self._rotation.read(data)
 
-    def _wanted(self, record: Record, known: Record, *, forced: bool) -> bool:
-        journal, now = self.store.journal(), self._clock()
-        if forced and record.token == known.token:
-            return timing.may_be_forced(record, journal, now)
+    def _signed_out(self) -> NotSignedInError:
+        return NotSignedInError(f"{self.provider}: signed out meanwhile", hint=f"keyfob login {self.provider}")
+
+    def _due(self, record: Record, journal: Journal, now: float) -> bool:
         skew = timing.skew_of(record, journal)
         return now >= timing.until_fresh(record, shared=self._shared, skew=skew, moment=1.0)
 
-    def _heed(self, journal: Journal, record: Record) -> None:
+    def _heed(self, record: Record) -> None:
         """Adopt the failure of another try of the same, instead of making one more."""
-        outcome = journal.outcome
+        outcome = self.store.journal().outcome
         known = outcome is not None and outcome.fingerprint == record.fingerprint
         if outcome and known and (outcome.permanent or outcome.waits(self._clock())):
             raise failure(outcome)
@@ -113,156 +134,169 @@ class Renewal:
     def _recovered(self, record: Record) -> Record:
         """The table of renewal.md: what was found, and what has to be done first."""
         journal, stage = self.store.journal(), self.store.stage()
-        if stage and stage.parent == record.fingerprint and self._holds_login(record, stage):
+        if stage and stage.parent == record.fingerprint and self._absorbed(record, stage) is not None:
             return self._commit(record, stage)
         intent = journal.intent
         if intent is None:
             return record
         if intent.fingerprint != record.fingerprint:
             self.store.drop_stage()
-        elif intent.sent and intent.attempt == 1:
-            self.store.prepare(record.data)
-            return self._exchange(record, PROACTIVE, attempt=2)
         elif intent.sent:
-            return self._lost(record)
-        self.store.note(replace(journal, intent=None))
+            return self._resumed(record, intent)
+        self._intend(None)
         return record
 
-    def _holds_login(self, record: Record, stage: Stage) -> bool:
-        try:
-            self._rotation.absorb(record, stage.document())
-        except ValueError:
-            return False
-        return True
+    def _resumed(self, record: Record, intent: Intent) -> Record:
+        """The secret was presented, and no answer was kept: present it a second time, never a third."""
+        if intent.attempt > 1 or intent.refused:
+            return self._ended(record, intent)
+        self._heed(record)
+        self.store.prepare(record.data)
+        return self._exchange(record, PROACTIVE, attempt=2)
 
     # The exchange
 
     def _exchange(self, record: Record, reason: str, attempt: int = 1) -> Record:
         request = self._rotation.exchange(record, reason)
-        self._intend(Intent(record.fingerprint, attempt, sent=True, at=self._clock()))
+        journal, now = self.store.journal(), self._clock()
+        intent = Intent(record.fingerprint, attempt, sent=True, at=now)
+        before = replace(journal, intent=journal.intent if attempt > 1 else None)
+        after = replace(journal, intent=intent, forced_at=now if reason == UNAUTHORIZED else journal.forced_at)
+        self.store.note(after)
         try:
             answer = self._send(request)
-        except UnreachableError as error:
-            self._unsent(record, attempt)
-            raise self._failed(record, "unreachable", str(error)) from error
-        except ConfigError:  # certificates, proxy or URL: nothing was sent, and only the user can mend it
-            self._unsent(record, attempt)
-            raise
         except UnansweredError:
-            return self._exchange(record, reason, attempt=2) if attempt == 1 else self._lost(record)
+            return self._exchange(record, reason, attempt=2) if attempt == 1 else self._ended(record, intent)
+        except UnreachableError as error:
+            raise self._failed(before, record, "unreachable", str(error)) from error
+        except KeyfobError:  # certificates, proxy or URL: nothing was sent, and only the user can mend it
+            self.store.note(before)
+            raise
+        return self._answered(record, answer, replace(after, intent=before.intent), _host(request.url))
+
+    def _answered(self, record: Record, answer: Answer, journal: Journal, host: str) -> Record:
+        """journal: what is true if this answer settles nothing."""
         if not answer.ok:
-            return self._refused(record, answer, attempt, _host(request.url))
+            return self._refused(record, answer, journal, host)
         stage = Stage(record.fingerprint, answer.body, self._clock(), answer.date)
-        self.store.put_stage(stage)
+        with contextlib.suppress(StoreError):  # it had its room: if that is gone, the record's place may still do
+            self.store.put_stage(stage)
+        if self._absorbed(record, stage) is None:
+            raise self._failed(journal, record, "no-login", f"{host} answered {answer.status} without a login")
         return self._commit(record, stage)
+
+    def _refused(self, record: Record, answer: Answer, journal: Journal, host: str) -> Record:
+        code = self._rotation.refusal(answer)
+        if code == _WRONG_CLIENT:
+            raise self._failed(journal, record, code, f"{host} does not know the client that it was made with")
+        if code is None:
+            what = f"{host} answered {answer.status}"
+            raise self._failed(journal, record, f"status-{answer.status}", what, answer.retry_after)
+        presented = self.store.journal().intent or Intent(record.fingerprint)
+        intent = replace(presented, refused=code)
+        self._intend(intent)
+        return self._ended(record, intent)
 
     def _intend(self, intent: Intent | None) -> None:
         self.store.note(replace(self.store.journal(), intent=intent))
 
-    def _unsent(self, record: Record, attempt: int) -> None:
-        """Nothing was presented: what was true before is true again."""
-        earlier = Intent(record.fingerprint, 1, sent=True, at=self._clock()) if attempt > 1 else None
-        self._intend(earlier)
-
-    def _refused(self, record: Record, answer: Answer, attempt: int, host: str) -> Record:
-        code = self._rotation.refusal(answer)
-        if code is None:
-            self._unsent(record, attempt)
-            raise self._failed(record, f"status-{answer.status}", f"{host} answered {answer.status}", answer)
-        if code == "invalid_client":  # RFC 6749, section 5.2
-            self._intend(None)
-            raise ConfigError(f"{self.provider}: {host} does not know the client that this login was made with")
-        if attempt > 1:
-            return self._lost(record)
-        return self._changed(record) or self._given_up(record, code, f"{host} refused to renew the login ({code})")
-
     # The commit
+
+    def _absorbed(self, record: Record, stage: Stage) -> Data | None:
+        """The record's data with the staged answer; None where that holds no login, whatever it is."""
+        try:
+            return self._rotation.absorb(record, stage.document())
+        except (ValueError, LookupError, TypeError):
+            return None
 
     def _commit(self, record: Record, stage: Stage) -> Record:
         """Make the staged answer part of the record, unless that is another by now: then the disk's counts."""
-        answer = stage.document()
         with self.store.writing():
-            data = self.store.read()
-            current = None if data is None else self._rotation.read(data)
-            if current is not None and current.fingerprint == stage.parent:
-                try:
-                    self.store.write(self._rotation.absorb(current, answer))
-                except ValueError as error:
-                    self._intend(None)
-                    raise self._failed(record, "no-login", f"the issuer's answer holds no login: {error}") from None
-                current = self.current()
+            current, ours = self._merged(record, stage)
         if current is None:
-            self._revoke(record, stage)
+            self._forsake(record, stage)
         self.store.drop_stage()
-        if current is None:
-            self._intend(None)
-            return self.current()  # raises what there is to say
-        self.store.note(self._judged(current, stage))
+        settled = Journal(forced_at=self.store.journal().forced_at)
+        self.store.note(self._judged(settled, current, stage) if ours else settled)
         return current
 
-    def _judged(self, record: Record, stage: Stage) -> Journal:
-        """The journal after a commit: how the clocks differ, or that the login was expired when it came."""
-        journal = Journal(forced_at=self.store.journal().forced_at)
+    def _merged(self, record: Record, stage: Stage) -> tuple[Record | None, bool]:
+        """What is stored afterwards, and whether that is ours: yes where the secret that was spent was still there."""
+        data = self.store.read()
+        if data is None:
+            return None, False
+        current = self._rotation.read(data)
+        if current.secret != record.secret:
+            return current, False
+        self.store.write(self._rotation.absorb(current, stage.document()))
+        return self.current(), True
+
+    def _forsake(self, record: Record, stage: Stage) -> NoReturn:
+        """Signed out meanwhile: that stays so, and what came of the renewal must not stay valid."""
+        data = self._absorbed(record, stage)
+        request = None if data is None else self._rotation.revocation(data)
+        if request is not None:
+            # If it fails, nothing more can be done.
+            with contextlib.suppress(UnreachableError, UnansweredError, KeyfobError):
+                self._send(request)
+        self.store.clear()
+        raise self._signed_out()
+
+    def _judged(self, journal: Journal, record: Record, stage: Stage) -> Journal:
+        """The journal with how the clocks differ, or that the login was expired when it came."""
         if record.expires_at is None or record.expires_at > stage.at:
             return journal
-        if stage.date is not None and stage.date < record.expires_at:
-            return replace(journal, skew=Skew(record.fingerprint, stage.at - stage.date))
+        skew = stage.at - stage.date if stage.date is not None and stage.date < record.expires_at else 0.0
+        if 0 < skew < _LARGEST_SKEW:
+            return replace(journal, skew=Skew(record.fingerprint, skew))
         message = f"{self.provider}: the issuer gave a login that had already expired"
         hold = Outcome(record.fingerprint, _STILLBORN, message, stage.at, not_before=stage.at + timing.STILLBORN_HOLD)
         return replace(journal, outcome=hold)
 
-    def _revoke(self, record: Record, stage: Stage) -> None:
-        """Signed out meanwhile: what came of it must not stay valid."""
-        request = self._rotation.revocation(self._rotation.absorb(record, stage.document()))
-        if request is not None:
-            # If it fails, nothing more can be done; the user has signed out, and that stays so.
-            with contextlib.suppress(UnreachableError, UnansweredError):
-                self._send(request)
-
     # The outcome
 
-    def _failed(self, record: Record, code: str, what: str, answer: Answer | None = None) -> RenewalError:
-        """Persist a failure that may pass, so that all who wait for the same adopt it."""
-        journal, now = self.store.journal(), self._clock()
-        before = journal.outcome
+    def _failed(
+        self, journal: Journal, record: Record, code: str, what: str, retry_after: float | None = None
+    ) -> KeyfobError:
+        """Persist a failure that may pass, so that all who wait for the same adopt it. retry_after: seconds."""
+        before, now = journal.outcome, self._clock()
         failures = before.failures + 1 if before and before.fingerprint == record.fingerprint else 1
-        wait = answer.retry_after if answer else None
-        if wait is None:
-            wait = min(_FIRST_WAIT * 2 ** min(failures - 1, 10), _LAST_WAIT)
+        wait = max(retry_after or 0.0, min(_FIRST_WAIT * 2 ** min(failures - 1, 10), _LAST_WAIT))
         message = f"{self.provider}: the login could not be renewed: {what}"
         not_before = now + min(wait, LONGEST_WAIT)
         outcome = Outcome(record.fingerprint, code, message, now, not_before=not_before, failures=failures)
         self.store.note(replace(journal, outcome=outcome))
         return failure(outcome)
 
-    def _given_up(self, record: Record, code: str, what: str) -> Record:
-        message = f"{self.provider}: {what}"
-        outcome = Outcome(record.fingerprint, code, message, self._clock(), permanent=True)
-        self.store.note(replace(self.store.journal(), intent=None, outcome=outcome))
-        raise failure(outcome)
-
-    def _lost(self, record: Record) -> Record:
-        """The secret was presented twice, and no answer was kept: unless another program got one, this was its end."""
+    def _ended(self, record: Record, intent: Intent) -> Record:
+        """The secret is spent and no successor was kept, unless another program has it: look before that is said."""
         changed = self._changed(record)
         if changed:
             return changed
-        intent = self.store.journal().intent
-        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(intent.at if intent else self._clock()))
-        return self._given_up(record, _LOST, f"the renewal of this login was interrupted at {at}, its answer is lost")
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(intent.at))
+        code, what = _LOST, f"the renewal of this login was interrupted at {at}, its answer is lost"
+        if intent.refused and intent.attempt == 1:
+            code, what = intent.refused, f"its issuer refused to renew the login ({intent.refused})"
+        outcome = Outcome(record.fingerprint, code, f"{self.provider}: {what}", self._clock(), permanent=True)
+        self.store.note(replace(self.store.journal(), intent=None, outcome=outcome))
+        raise failure(outcome)
 
     def _changed(self, record: Record) -> Record | None:
         """Another state of the record, if one comes within the time of a second look."""
         for _ in range(int(SECOND_LOOK / _LOOK_EVERY)):
-            current = self.current()
-            if current.fingerprint != record.fingerprint:
-                self._intend(None)
-                return current
+            with contextlib.suppress(DamagedLoginError):  # another program may be writing it just now
+                current = self.current()
+                if current.fingerprint != record.fingerprint:
+                    self._intend(None)
+                    return current
             self._sleep(_LOOK_EVERY)
         return None
 
 
-def failure(outcome: Outcome) -> RenewalError:
+def failure(outcome: Outcome) -> KeyfobError:
     """The error that says what came of a renewal."""
+    if outcome.code == _WRONG_CLIENT:
+        return ConfigError(outcome.message)
     if not outcome.permanent:
         return RenewalError(outcome.message, hint="try again in a moment")
     kind = LostRenewalError if lost(outcome) else RefusedError
@@ -272,6 +306,12 @@ def failure(outcome: Outcome) -> RenewalError:
 def lost(outcome: Outcome) -> bool:
     """Whether a renewal broke off and its answer is gone, rather than that it was refused."""
     return outcome.code == _LOST
+
+
+def _renewed_here() -> set[int]:
+    """The stores whose records this thread is renewing, by identity."""
+    found: set[int] = _here.__dict__.setdefault("stores", set())
+    return found
 
 
 def _host(url: str) -> str:

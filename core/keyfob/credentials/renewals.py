@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.forks import forget_after_fork
-from keyfob.errors import RenewalError
+from keyfob.errors import LockedError, RenewalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +32,15 @@ class Renewals:
         self._under_way: dict[tuple[object, ...], Future[Record]] = {}
 
     def start(self, renewal: Renewal, known: Record, forced: bool, wait: bool) -> Future[Record]:  # noqa: FBT001  # see Renew
-        """The renewal as a future, shared by all who ask for the same while it is under way."""
-        key = (renewal.store.place, known.fingerprint, forced, wait)
+        """The renewal as a future, shared by all who ask for the same while it is under way.
+
+        Raises RenewalError for one that needs itself, and unless `wait` LockedError for a record that is being renewed.
+        """
+        renewal.refuse_itself()
+        key = (id(renewal.store), known.fingerprint, forced, wait)
         with self._lock:
+            if not wait and any(store == key[0] for store, *_ in self._under_way):
+                raise LockedError(f"{renewal.provider}: this process is renewing the login already")
             future = self._under_way.get(key)
             if future is not None:
                 return future

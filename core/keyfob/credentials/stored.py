@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from keyfob.credentials import timing
-from keyfob.errors import AccountChangedError, ConfigError, NotSignedInError, RenewalError, StoreError
+from keyfob.credentials.forks import forget_after_fork
+from keyfob.errors import AccountChangedError, ConfigError, Fault, NotSignedInError, RenewalError, StoreError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from keyfob.credentials.credential import Credential
     from keyfob.credentials.login import Login
     from keyfob.credentials.record import Record
@@ -47,11 +50,24 @@ class StoredSource:
         self._held: _Held | None = None
         self._whose: tuple[str, str | None] | None = None
         self._look_at = 0.0
-        self._renewing = False
         self._successor: str | None = None
+        self._in_vain: str | None = None
+        self._warned = False
+        self.forget()
+        forget_after_fork(self)
+
+    def forget(self) -> None:
+        """After a fork: a renewal under way ends in the parent."""
+        self._under_way: Future[Record] | None = None
 
     def peek(self) -> Credential | None:
         """The credential while it is fresh, or while it is usable and somebody is already renewing it."""
+        try:
+            return self._at_hand()
+        except Exception:  # noqa: BLE001  # `get` is asked next, and its errors are heard
+            return None
+
+    def _at_hand(self) -> Credential | None:
         held = self._held
         if held is None or self._given() != held.given:
             return None
@@ -59,8 +75,8 @@ class StoredSource:
             return held.credential
         if time.monotonic() >= self._look_at and not self._unchanged(held):
             return None
-        now = self._clock()
-        fresh = now < held.fresh_until or (self._renewing and now < held.usable_until)
+        now, under_way = self._clock(), self._under_way
+        fresh = now < held.fresh_until or (under_way and not under_way.done() and now < held.usable_until)
         return held.credential if fresh else None
 
     def get(self, *, rejected: Credential | None = None) -> Credential:
@@ -69,7 +85,7 @@ class StoredSource:
         if given is not None:
             return self._of_environment(given)
         held = self._looked(again=rejected is not None)
-        if rejected is not None and held.credential.token == rejected.token:
+        if rejected is not None and (rejected is held.credential or rejected.token == held.record.token):
             return self._replaced(held, rejected)
         return held.credential if self._clock() < held.fresh_until else self._renewed(held)
 
@@ -80,13 +96,13 @@ class StoredSource:
             held = self._held = _Held(self._login.records.credential(record), given, record)
         return held.credential
 
+    def _usable(self, held: _Held) -> bool:
+        return self._clock() < held.usable_until
+
     # Reading
 
     def _unchanged(self, held: _Held) -> bool:
-        try:
-            stamp = self._login.store.stamp()
-        except StoreError:
-            return False
+        stamp = self._login.store.stamp()
         if stamp is None or stamp != held.stamp:
             return False
         self._look_at = time.monotonic() + LOOK_EVERY
@@ -95,57 +111,79 @@ class StoredSource:
     def _looked(self, *, again: bool = False) -> _Held:
         """What is held, read again where it may have changed."""
         held = self._held
-        due = again or time.monotonic() >= self._look_at
-        if held is not None and held.given is None and (not due or self._unchanged(held)):
+        if held is None or held.given is not None:
+            return self._read()
+        try:
+            due = again or time.monotonic() >= self._look_at
+            return held if not due or self._unchanged(held) else self._read()
+        except StoreError:  # a keyring can be locked for a while: what was read from it is as good as before
+            if not self._usable(held):
+                raise
+            self._look_at = time.monotonic() + LOOK_EVERY
             return held
-        stamp = self._login.store.stamp()
-        return self._hold(self._login.load(), stamp)
 
-    def _hold(self, record: Record, stamp: object) -> _Held:
-        """Hold a record that was judged."""
+    def _read(self) -> _Held:
+        """What is stored, judged, and held from now on. The stamp is taken first: it must not be newer than that."""
+        stamp = self._login.store.stamp()
+        record = self._login.load()
         if self._whose is not None and record.whose != self._whose:
             message = f"{self._login.provider}: somebody else has signed in meanwhile; start the program again"
             raise AccountChangedError(message, hint=f"keyfob status {self._login.provider}")
+        self._held = held = self._timed(record, stamp)
+        self._whose = record.whose
+        self._look_at = time.monotonic() + LOOK_EVERY
+        return held
+
+    def _timed(self, record: Record, stamp: object) -> _Held:
         held, journal = self._held, self._login.store.journal()
         same = held is not None and held.given is None and held.record.token == record.token
         credential = held.credential if held and same else self._login.records.credential(record)
         skew = timing.skew_of(record, journal)
+        self._warn_of(skew)
         fresh = timing.until_fresh(record, shared=self._login.shared, skew=skew)
         unfinished = journal.intent is not None and record.secret is not None
         usable = timing.usable_until(record, skew=skew)
-        self._held = held = _Held(credential, None, record, stamp, 0.0 if unfinished else fresh, usable)
-        self._whose = record.whose
-        self._look_at = time.monotonic() + LOOK_EVERY
-        return held
+        return _Held(credential, None, record, stamp, 0.0 if unfinished else fresh, usable)
+
+    def _warn_of(self, skew: float) -> None:
+        if skew and not self._warned:
+            self._warned = True
+            self._login.warn(Fault(f"this machine's clock is {skew:.0f} s ahead of the issuer's", "set the clock"))
 
     # Renewing
 
     def _renewed(self, held: _Held) -> Credential:
         """Renew before or after expiry; before, the old credential is good enough for every failure."""
-        now = self._clock()
-        usable = now < held.usable_until
         try:
-            renewed = self._run(held, forced=False, wait=not usable)
-            if self._clock() < renewed.usable_until:
+            renewed = self._run(held, forced=False, wait=not self._usable(held))
+            if self._usable(renewed):
                 return renewed.credential
             raise RenewalError(f"{self._login.provider}: the login expired before it could be used")
         except (RenewalError, StoreError, ConfigError):
-            if not usable:
+            if not self._usable(held):
                 raise
-            self._held = replace(held, fresh_until=min(held.usable_until, now + _RETRY_AFTER))
+            if self._held is held:  # nobody has put a newer one there
+                soon = self._clock() + _RETRY_AFTER
+                self._held = replace(held, fresh_until=min(held.usable_until, soon))
             return held.credential
 
     def _replaced(self, held: _Held, rejected: Credential) -> Credential:
         """After a 401: a renewed credential, or the same where none may be had."""
-        journal = self._login.store.journal()
-        allowed = timing.may_be_forced(held.record, journal, self._clock())
-        if not allowed or rejected.token == self._successor:
+        if self._clock() < held.fresh_until and not self._may_be_forced(held):
             return rejected
         renewed = self._run(held, forced=True, wait=True)
-        if renewed.credential.token == rejected.token:
+        if renewed.record.token == held.record.token:
             return rejected
-        self._successor = renewed.credential.token
+        self._successor = renewed.record.token
         return renewed.credential
+
+    def _may_be_forced(self, held: _Held) -> bool:
+        """Whether a 401 may have it renewed: not if the last renewal for a 401 brought nothing but another here."""
+        token = held.record.token
+        allowed = timing.may_be_forced(held.record, self._login.store.journal(), self._clock())
+        if not allowed and token == self._successor:
+            self._in_vain = token
+        return allowed and token != self._in_vain
 
     def _run(self, held: _Held, *, forced: bool, wait: bool) -> _Held:
         renewal = self._login.renewal
@@ -154,10 +192,6 @@ class StoredSource:
             raise NotSignedInError(
                 f"{provider}: the login has expired and cannot be renewed", hint=f"keyfob login {provider}"
             )
-        self._renewing = True
-        try:
-            self._renew(renewal, held.record, forced, wait).result()
-        finally:
-            self._renewing = False
-        stamp = self._login.store.stamp()
-        return self._hold(self._login.load(), stamp)
+        self._under_way = under_way = self._renew(renewal, held.record, forced, wait)
+        under_way.result()
+        return self._read()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ STILLBORN_HOLD = 60.0
 
 
 # Where in the window this process renews, so that not all do so at once; 1 is the earliest.
-_OWN_MOMENT = random.random()  # noqa: S311  # it hides nothing
+_OWN_MOMENT = os.urandom(1)[0] / 255
 
 
 def until_fresh(record: Record, *, shared: bool, skew: float = 0.0, moment: float = _OWN_MOMENT) -> float:
@@ -34,11 +34,15 @@ def until_fresh(record: Record, *, shared: bool, skew: float = 0.0, moment: floa
         return usable_until(record, skew=skew)
     if record.expires_at is None:
         return float("inf") if record.issued_at is None else record.issued_at + AGE_WITHOUT_EXPIRY
+    ends = record.expires_at + skew
+    life = float("inf") if record.issued_at is None else ends - record.issued_at
+    return ends - early(life, shared=shared, moment=moment)
+
+
+def early(life: float, *, shared: bool = False, moment: float = _OWN_MOMENT) -> float:
+    """How long before it expires a credential that lives so long is replaced; seconds."""
     window, share = (SHARED_WINDOW, SHARED_SHARE) if shared else (OWN_WINDOW, OWN_SHARE)
-    early = window[0] + moment * (window[1] - window[0])
-    if record.issued_at is not None:
-        early = min(early, share * max(0.0, record.expires_at + skew - record.issued_at))
-    return record.expires_at + skew - early
+    return min(window[0] + moment * (window[1] - window[0]), share * max(0.0, life))
 
 
 def usable_until(record: Record, *, skew: float = 0.0) -> float:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import TYPE_CHECKING
 
+from keyfob.credentials.forks import forget_after_fork
 from keyfob.credentials.journal import Journal, Stage
+from keyfob.errors import LockedError
+from keyfob.stores.locks import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,16 +22,32 @@ class MemoryStore:
 
     kind = "ephemeral"
     place = "this process alone (ephemeral)"
+    remark = "nothing is stored"
 
     def __init__(self) -> None:
         self._data: Data | None = None
         self._journal = Journal()
         self._stage: Stage | None = None
+        self.forget()
+        forget_after_fork(self)
+
+    def forget(self) -> None:
+        """After a fork: the lock may be held by a thread that the child does not have."""
+        self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def lock(self, *, wait: bool = True) -> Iterator[None]:
-        """No other process can know it; within this one, one renewal at a time is started."""
-        yield
+        """Among the threads of this process: no other can know the record."""
+        lock = self._lock
+        if not lock.acquire(timeout=DEADLINE if wait else 0):
+            raise LockedError(f"{self.place}: held by another thread", hint="try again when it has ended")
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def unlock(self) -> None:
+        """It has no lock that a user could open."""
 
     def writing(self) -> contextlib.AbstractContextManager[None]:
         """Nobody else writes it."""
@@ -41,10 +61,19 @@ class MemoryStore:
         """See `Store.write`."""
         self._data = data
 
+    def replace(self, data: Data) -> None:
+        """See `Store.replace`."""
+        self.write(data)
+        self.clear()
+
     def delete(self) -> bool:
         """See `Store.delete`."""
         self.clear()
-        removed, self._data = self._data is not None, None
+        return self.remove()
+
+    def remove(self) -> bool:
+        """See `Store.remove`."""
+        removed, self._data, self._stage = self._data is not None, None, None
         return removed
 
     def clear(self) -> None:
