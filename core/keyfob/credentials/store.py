@@ -19,12 +19,21 @@ class Store(Protocol):
 
     @property
     def kind(self) -> str:
-        """`file`, `keyring` or `ephemeral`."""
+        """`file`, `keyring`, `auto` or `ephemeral`: the setting."""
         ...
 
     @property
     def place(self) -> str:
         """The place, for messages."""
+        ...
+
+    @property
+    def remark(self) -> str:
+        """What there is to say of this choice of a place, where something chose it; else ""."""
+        ...
+
+    def unlock(self) -> None:
+        """Have the user asked to open the place, where it is shut. May block: never called with a lock held."""
         ...
 
     def lock(self, *, wait: bool = True) -> AbstractContextManager[None]:
@@ -46,8 +55,19 @@ class Store(Protocol):
         """Put `data` in its place: afterwards it is there whole and survives a power cut, or nothing has changed."""
         ...
 
+    def replace(self, data: Data) -> None:
+        """Put a new login in the place of whatever is there. Then what was known of the old one goes, wherever it was.
+
+        If it cannot be put there, the old one has not changed.
+        """
+        ...
+
     def delete(self) -> bool:
         """Remove the record, with its stage and journal; whether there was one."""
+        ...
+
+    def remove(self) -> bool:
+        """Remove the record and its stage, for they are elsewhere by now; whether there was one. The journal stays."""
         ...
 
     def clear(self) -> None:

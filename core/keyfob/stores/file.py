@@ -76,6 +76,9 @@ class Aside:
             private.make_folder(os.path.dirname(base))
         return locked(f"{base}.keyfob.lock", wait=DEADLINE if wait else 0.0, like=base)
 
+    def unlock(self) -> None:
+        """See `Store.unlock`."""
+
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """See `Store.writing`."""
@@ -138,6 +141,7 @@ class FileStore(Aside):
     """
 
     kind = "file"
+    remark = ""
 
     def __init__(
         self,
@@ -205,10 +209,20 @@ class FileStore(Aside):
             private.make_folder(os.path.dirname(self.base))
             self._replace(self.base, text.encode("utf-8", "backslashreplace"))
 
+    def replace(self, data: Data) -> None:
+        """See `Store.replace`."""
+        self.write(data)
+        self.clear()
+
     def delete(self) -> bool:
-        """Of a link, the link goes and its target too: it holds the login."""
+        """See `Store.delete`."""
+        self.clear()
+        return self.remove()
+
+    def remove(self) -> bool:
+        """See `Store.remove`. Of a link, the link goes and its target too: it holds the login."""
+        self.drop_stage()
         with _told(self.path, "removed"):
-            self.clear()
             paths = {self.base, self.path}
             return True in {private.remove(path) for path in paths}
 

@@ -1,0 +1,149 @@
+"""`auto`: the keyring where there is one, else the file; decided when somebody signs in, and said.
+
+Reading looks at both, for the place may have been another when the login was stored. What is renewed is written where
+it was read. A keyring that is there and cannot be used is an error: a login never lands in plain text unasked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from keyfob.stores.entry import NoKeyringError, TooLargeError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from keyfob.credentials.journal import Journal, Stage
+    from keyfob.credentials.record import Data
+    from keyfob.stores.file import FileStore
+    from keyfob.stores.keyring import KeyringStore
+
+
+class AutoStore:
+    """One record in a file or in a keyring entry. Where none was read yet, it is taken to be in the file."""
+
+    kind = "auto"
+
+    def __init__(self, file: FileStore, keyring: KeyringStore) -> None:
+        self._file = file
+        self._keyring = keyring
+        self._current: FileStore | KeyringStore = file
+        self._keyring_is_there = True
+        self.remark = ""
+
+    @property
+    def place(self) -> str:
+        """Where the login was read, or was put."""
+        return self._current.place
+
+    def lock(self, *, wait: bool = True) -> AbstractContextManager[None]:
+        """See `Store.lock`. It is the same for both places."""
+        return self._file.lock(wait=wait)
+
+    def writing(self) -> AbstractContextManager[None]:
+        """See `Store.writing`. They are the same for both places."""
+        return self._file.writing()
+
+    def unlock(self) -> None:
+        """See `Store.unlock`."""
+        with contextlib.suppress(NoKeyringError):
+            self._keyring.unlock()
+
+    # The record
+
+    def read(self) -> Data | None:
+        """See `Store.read`. Of two logins the one renewed last counts; if neither tells, the keyring's, as in Codex."""
+        in_keyring, why = self._in_keyring()
+        in_file = self._file.read()
+        if in_keyring is None or (in_file is not None and last_refresh(in_file) > last_refresh(in_keyring)):
+            self._found(self._file, why or "nothing is in the keyring" if in_keyring is None else self._other())
+            return in_file
+        self._found(self._keyring, "" if in_file is None else self._other(self._file))
+        return in_keyring
+
+    def _in_keyring(self) -> tuple[Data | None, str]:
+        """The login there, and why there can be none."""
+        try:
+            found = self._keyring.read()
+        except NoKeyringError as error:
+            self._keyring_is_there = False
+            return None, str(error)
+        self._keyring_is_there = True
+        return found, ""
+
+    def _other(self, store: FileStore | KeyringStore | None = None) -> str:
+        return f"an older login in {(store or self._keyring).place} is not used"
+
+    def _found(self, store: FileStore | KeyringStore, remark: str) -> None:
+        self._current, self.remark = store, remark
+
+    def write(self, data: Data) -> None:
+        """See `Store.write`."""
+        self._current.write(data)
+
+    def replace(self, data: Data) -> None:
+        """See `Store.replace`. This is where the place is decided."""
+        try:
+            self._keyring.replace(data)
+        except (NoKeyringError, TooLargeError) as error:
+            self._file.replace(data)
+            self._found(self._file, str(error))
+            if isinstance(error, TooLargeError):  # the keyring may hold the login that this one replaces
+                self._keyring.delete()
+        else:
+            self._found(self._keyring, "the keyring is usable")
+
+    def delete(self) -> bool:
+        """See `Store.delete`. Of both places; one that fails does not keep the other from being cleared."""
+        removed = self._file.delete()
+        with contextlib.suppress(NoKeyringError):
+            removed = self._keyring.delete() or removed
+        return removed
+
+    def remove(self) -> bool:
+        """See `Store.remove`."""
+        return self._current.remove()
+
+    def stamp(self) -> object:
+        """See `Store.stamp`. While there is no keyring, the file tells."""
+        return None if self._keyring_is_there else self._file.stamp()
+
+    # What lies beside it, wherever it is
+
+    def clear(self) -> None:
+        """See `Store.clear`."""
+        self._current.clear()
+
+    def prepare(self, data: Data) -> None:
+        """See `Store.prepare`."""
+        self._current.prepare(data)
+
+    def journal(self) -> Journal:
+        """See `Store.journal`."""
+        return self._current.journal()
+
+    def note(self, journal: Journal) -> None:
+        """See `Store.note`."""
+        self._current.note(journal)
+
+    def stage(self) -> Stage | None:
+        """See `Store.stage`."""
+        return self._current.stage()
+
+    def put_stage(self, stage: Stage) -> None:
+        """See `Store.put_stage`."""
+        self._current.put_stage(stage)
+
+    def drop_stage(self) -> None:
+        """See `Store.drop_stage`."""
+        self._current.drop_stage()
+
+
+def last_refresh(data: Data) -> float:
+    """When a login was renewed last, in seconds since the epoch; a login that does not say so counts as the oldest."""
+    try:
+        return datetime.fromisoformat(data["last_refresh"]).timestamp()
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return float("-inf")

@@ -1,0 +1,63 @@
+"""An entry in a keyring that the `keyring` library reaches: macOS's, Windows's, or a third party's backend."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from keyring.errors import KeyringLocked, NoKeyringError, PasswordDeleteError
+
+from keyfob.stores import entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from keyring.backend import KeyringBackend
+
+
+class BackendEntry:
+    """See `Entry`. A backend finds the one entry of a name by itself, and may ask the user by itself."""
+
+    def __init__(self, name: entry.Name, backend: KeyringBackend) -> None:
+        self.name = name
+        self._backend = backend
+
+    def read(self) -> str | None:
+        """See `Entry.read`."""
+        with self._told():
+            return self._backend.get_password(self.name.service, self.name.username)
+
+    def write(self, text: str) -> None:
+        """See `Entry.write`."""
+        with self._told(text):
+            self._backend.set_password(self.name.service, self.name.username, text)
+
+    def delete(self) -> bool:
+        """See `Entry.delete`."""
+        if self.read() is None:
+            return False
+        with self._told(), contextlib.suppress(PasswordDeleteError):
+            self._backend.delete_password(self.name.service, self.name.username)
+        if self.read() is not None:
+            raise entry.broken(self.name, "it is still there after it was deleted")
+        return True
+
+    def unlock(self) -> None:
+        """A backend asks when it is used, not before."""
+
+    @contextlib.contextmanager
+    def _told(self, text: str | None = None) -> Iterator[None]:
+        """Turn a backend's errors into ours, without their text. text: what is being written."""
+        try:
+            yield
+        except NoKeyringError as error:
+            raise entry.missing("no backend of the keyring library is usable here") from error
+        except KeyringLocked as error:
+            # Of macOS's both: only the cause tells a locked keychain from a user who said no.
+            said_no = type(error.__cause__).__name__ == "KeychainDenied"
+            raise (entry.denied(self.name) if said_no else entry.locked()) from error
+        except PermissionError as error:
+            raise entry.denied(self.name) from error
+        except Exception as error:
+            why = type(error).__name__
+            raise (entry.broken(self.name, why) if text is None else entry.not_taken(self.name, text, why)) from error

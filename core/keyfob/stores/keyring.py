@@ -1,0 +1,193 @@
+"""The keyring store: a record is one entry of the system's keyring, its stage another. Lock and journal are files."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING
+
+from keyfob.credentials.journal import Journal, Stage
+from keyfob.errors import DamagedLoginError, Fault, StoreError
+from keyfob.stores.entry import Name, entry
+from keyfob.stores.file import Aside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from keyfob.credentials.record import Data
+    from keyfob.stores.entry import Entry
+    from keyfob.stores.file import FileStore
+
+# Characters that a stage may have beyond those of the login that it renews: the answer's other fields, our first line.
+_ROOM = 512
+
+
+class KeyringStore(Aside):
+    """One record in one entry.
+
+    plain: the file that the record would be in. Lock and journal lie beside that, so both stores of a record have the
+    same; and a login that is kept here must not stay there too. warn: told if it does.
+    """
+
+    kind = "keyring"
+    remark = ""
+
+    def __init__(
+        self,
+        name: Name,
+        stage: Name,
+        plain: FileStore,
+        *,
+        writers: Sequence[tuple[str, int]] = (),
+        warn: Callable[[Fault], None] = lambda _: None,
+    ) -> None:
+        super().__init__(plain.path, writers)
+        self._name = name
+        self._stage_name = stage
+        self._plain = plain
+        self._warn = warn
+        self._has_room = False
+
+    @property
+    def place(self) -> str:
+        """The entry, as the keyring's own program shows it."""
+        return str(self._name)
+
+    @property
+    def _record_entry(self) -> Entry:
+        return entry(self._name)
+
+    @property
+    def _stage_entry(self) -> Entry:
+        return entry(self._stage_name)
+
+    def unlock(self) -> None:
+        """See `Store.unlock`."""
+        self._record_entry.unlock()
+
+    # The record
+
+    def read(self) -> Data | None:
+        """See `Store.read`."""
+        text = self._record_entry.read()
+        if text is None:
+            return None
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            raise self._damaged("is not JSON") from None
+        if not isinstance(data, dict):
+            raise self._damaged("is not a JSON object")
+        return data
+
+    def _damaged(self, what: str) -> DamagedLoginError:
+        return DamagedLoginError(f"{self.place} {what}", hint="keyfob login replaces it")
+
+    def write(self, data: Data) -> None:
+        """See `Store.write`. As Codex writes it: JSON without blanks."""
+        _put(self._record_entry, _compact(data))
+
+    def replace(self, data: Data) -> None:
+        """See `Store.replace`. The old login is touched only when the keyring has proved to take the new one."""
+        self.probe(len(_compact(data)))
+        try:
+            self.write(data)
+        except DamagedLoginError:  # there are two
+            self._record_entry.delete()
+            self.write(data)
+        self.clear()
+        try:
+            self._plain.delete()
+        except StoreError as error:
+            message = f"what is there in plain text could not be removed: {error}"
+            self._warn(Fault(message, path=self._plain.path))
+
+    def delete(self) -> bool:
+        """See `Store.delete`. Of two entries, both."""
+        self.clear()
+        return self.remove()
+
+    def remove(self) -> bool:
+        """See `Store.remove`."""
+        self.drop_stage()
+        return self._record_entry.delete()
+
+    def stamp(self) -> object:
+        """See `Store.stamp`."""
+        return None
+
+    # The stage, and room for it
+
+    def prepare(self, data: Data) -> None:
+        """See `Store.prepare`."""
+        self._record_entry.read()
+        self._make_room(len(_compact(data)) + _ROOM)
+        self._has_room = True
+
+    def probe(self, size: int) -> None:
+        """See that the keyring takes an entry of so many characters and keeps it. Raises StoreError."""
+        self._make_room(size)
+        self._drop_room()
+
+    def _make_room(self, size: int) -> None:
+        """Write something as large, or once more the stage that is there: it is never given up for this."""
+        place = self._stage_entry
+        held = place.read()
+        _put(place, held if held is not None and _stage_of(held) else "." * size)
+
+    def _drop_room(self) -> None:
+        place = self._stage_entry
+        held = place.read()
+        if held is not None and _stage_of(held) is None:
+            place.delete()
+
+    def note(self, journal: Journal) -> None:
+        """See `Store.note`."""
+        super().note(journal)
+        if journal.intent is None and self._has_room:
+            self._has_room = False
+            with contextlib.suppress(StoreError):  # what is left there is in nobody's way
+                self._drop_room()
+
+    def stage(self) -> Stage | None:
+        """See `Store.stage`."""
+        text = self._stage_entry.read()
+        return None if text is None else _stage_of(text)
+
+    def put_stage(self, stage: Stage) -> None:
+        """See `Store.put_stage`. A keyring keeps text: each byte becomes the character of its number."""
+        _put(self._stage_entry, stage.dumped().decode("latin-1"))
+
+    def drop_stage(self) -> None:
+        """See `Store.drop_stage`."""
+        self._stage_entry.delete()
+
+    def clear(self) -> None:
+        """See `Store.clear`."""
+        super().clear()
+        self.drop_stage()
+
+
+def _compact(data: Data) -> str:
+    return json.dumps(data, separators=(",", ":"))
+
+
+def _stage_of(text: str) -> Stage | None:
+    try:
+        return Stage.parsed(text.encode("latin-1"))
+    except UnicodeEncodeError:
+        return None
+
+
+def _put(place: Entry, text: str) -> None:
+    """Write, and read back: a keyring may shorten what it is given, or not keep it at all."""
+    before = place.read()
+    place.write(text)
+    if place.read() == text:
+        return
+    if before is not None:
+        place.write(before)
+    raise StoreError(
+        f"{place.name}: the keyring did not keep what was stored ({len(text)} characters)",
+        hint='write cli_auth_credentials_store = "file" in config.toml',
+    )
