@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from keyfob.credentials import timing
 from keyfob.credentials.renewal import failure, lost
-from keyfob.errors import DamagedLoginError, KeyfobError, PolicyError
+from keyfob.errors import CredentialError, KeyfobError, OtherOriginError, PolicyError, StoreError
 from keyfob.plugin.contract import State
 
 if TYPE_CHECKING:
-    from keyfob.credentials.journal import Journal
     from keyfob.credentials.login import Login
     from keyfob.credentials.record import Record
 
-# The words of `keyfob status`: each state a login can be in.
+# The words of `keyfob status`: each state a login can be in. docs/logins.md says what to do in each.
 ABSENT = "not signed in"
 PRESENT = "present"
 RENEWABLE = "expired but renewable"
@@ -23,61 +22,130 @@ EXPIRED = "expired"
 REFUSED = "refused for good"
 INTERRUPTED = "renewal interrupted"
 DAMAGED = "damaged"
+UNUSABLE = "cannot be used"
+ELSEWHERE = "stored for another origin"
 FORBIDDEN = "forbidden by policy"
 UNREADABLE = "store not readable"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """state: one of the words above. usable: whether a credential can be had. problem: what is wrong,."""
+    """How one login stands.
+
+    state: one of the words above. usable: whether a credential can be had. stored: False for one of the environment.
+    problem: what is wrong. hint: what to do. begun: since when a renewal is not finished, in seconds since the epoch.
+    overruled: the place of a stored login that the environment's goes before.
+    """
 
     state: str
     usable: bool
     place: str
+    stored: bool = True
     record: Record | None = None
     problem: KeyfobError | None = None
-    stored: bool = True
+    hint: str | None = None
+    begun: float | None = None
+    overruled: str | None = None
+
+    @property
+    def absent(self) -> bool:
+        """Whether there is none."""
+        return self.state == ABSENT
+
+    @property
+    def advice(self) -> str | None:
+        """What to do, in words."""
+        if self.state == RENEWABLE:
+            return f"nothing: the next request renews it; {self.hint} does it now"
+        return self.hint
 
 
 def standing(login: Login) -> Standing:
-    """How the login stands that would be used: the environment's, else the stored one."""
+    """How the login stands that would be used: the environment's, else the stored one. Changes nothing."""
     given = login.records.given()
-    place = login.store.place if given is None else f"environment variable {login.records.variable}"
+    return _stored(login) if given is None else _given(login, given)
+
+
+def _given(login: Login, secret: str) -> Standing:
+    variable = login.records.variable
+    place = f"environment variable {variable}"
+    found = Standing(PRESENT, usable=True, place=place, stored=False, overruled=_overruled(login))
     try:
-        record = login.stored() if given is None else login.records.of_environment(given)
-    except DamagedLoginError as error:
-        return Standing(DAMAGED, usable=False, place=place, problem=error, stored=given is None)
-    except KeyfobError as error:
-        return Standing(UNREADABLE, usable=False, place=place, problem=error, stored=given is None)
-    if record is None:
-        return Standing(ABSENT, usable=False, place=place)
+        record = login.records.of_environment(secret)
+    except CredentialError as error:
+        return replace(found, state=UNUSABLE, usable=False, problem=error, hint=error.hint or f"unset {variable}")
+    return _judged(login, record, found)
+
+
+def _overruled(login: Login) -> str | None:
+    try:
+        return None if login.store.read() is None else login.store.place
+    except KeyfobError:  # whatever is wrong with it, it is not used
+        return None
+
+
+def _stored(login: Login) -> Standing:
+    place = login.store.place
+    try:
+        record = login.stored()
+        found = _nobody(login) if record is None else _judged(login, record, _timed(login, record))
+    except OtherOriginError as error:
+        return Standing(ELSEWHERE, usable=False, place=place, problem=error, hint=error.hint)
+    except StoreError as error:
+        return Standing(UNREADABLE, usable=False, place=place, problem=error, hint=error.hint or "keyfob doctor")
+    except CredentialError as error:
+        hint = f"keyfob login {login.provider} --with-{login.records.methods[0]} --replace"
+        return Standing(DAMAGED, usable=False, place=place, problem=error, hint=hint)
+    return found
+
+
+def _nobody(login: Login) -> Standing:
+    error = login.missing()
+    return Standing(ABSENT, usable=False, place=login.store.place, problem=error, hint=error.hint)
+
+
+def _judged(login: Login, record: Record, found: Standing) -> Standing:
     try:
         login.judge(record)
     except PolicyError as error:
-        return Standing(FORBIDDEN, usable=False, place=place, record=record, problem=error, stored=given is None)
-    if given is not None:
-        return Standing(PRESENT, usable=True, place=place, record=record, stored=False)
-    return _timed(record, login.store.journal(), login.clock(), place)
+        return replace(found, state=FORBIDDEN, usable=False, record=record, problem=error, hint=error.hint)
+    return replace(found, record=record)
 
 
-def _timed(record: Record, journal: Journal, now: float, place: str) -> Standing:
-    good = now < timing.usable_until(record, skew=timing.skew_of(record, journal))
-    outcome = journal.outcome
+def _timed(login: Login, record: Record) -> Standing:
+    """What the clock and the journal of its renewals say of a stored login."""
+    journal = login.store.journal()
+    good = login.clock() < timing.usable_until(record, skew=timing.skew_of(record, journal))
+    outcome, intent = journal.outcome, journal.intent
+    begun = intent.at if intent and intent.fingerprint == record.fingerprint else None
+    found = Standing(PRESENT, usable=good, place=login.store.place, begun=begun)
     if outcome and outcome.permanent and outcome.fingerprint == record.fingerprint:
         state = INTERRUPTED if lost(outcome) else REFUSED
-        return Standing(state, usable=good, place=place, record=record, problem=failure(outcome))
+        return replace(found, state=state, problem=failure(outcome), hint=login.command)
     if good:
-        return Standing(PRESENT, usable=True, place=place, record=record)
+        return found
     if record.secret is None:
-        return Standing(EXPIRED, usable=False, place=place, record=record)
-    return Standing(RENEWABLE, usable=True, place=place, record=record)
+        return replace(found, state=EXPIRED, hint=login.command)
+    return replace(found, state=RENEWABLE, usable=True, hint=f"keyfob check {login.provider}")
 
 
 def state_of(login: Login) -> State:
     """The same as `explain` and `providers` tell it."""
-    found = standing(login)
+    found, variable = standing(login), login.records.variable
     headers: tuple[str, ...] = ("Authorization",)
+    expires_at = None
     if found.record is not None and found.usable:
         headers = tuple(login.records.credential(found.record).headers)
-    summary = "ready" if found.state == PRESENT else found.state
-    return State(found.usable, summary, comes_from=found.place, headers=headers)
+        expires_at = found.record.expires_at
+    place = found.place
+    if found.state == ABSENT and login.records.missing is not None:
+        place = f"environment variable {variable}"
+    return State(found.usable, _summary(login, found), comes_from=place, headers=headers, expires_at=expires_at)
+
+
+def _summary(login: Login, found: Standing) -> str:
+    if found.state == PRESENT:
+        return "ready"
+    if found.state == ABSENT and login.records.missing is not None:
+        return f"`{login.records.variable}` not set"
+    return found.state if found.stored else f"`{login.records.variable}` {found.state}"

@@ -151,15 +151,15 @@ def test_ctrl_c_is_130(keyfob, monkeypatch):
 
 def test_what_a_plugin_prints_is_not_data(lab, monkeypatch):
     """stdout is keyfob's; a print anywhere goes to stderr."""
-    from keyfob_envkey import EnvKey
+    from keyfob_envkey import Keys
 
-    read = EnvKey.headers
+    read = Keys.given
 
-    def chatty(self, options, context):
+    def chatty(self):
         print("loading…")
-        return read(self, options, context)
+        return read(self)
 
-    monkeypatch.setattr(EnvKey, "headers", chatty)
+    monkeypatch.setattr(Keys, "given", chatty)
     found = lab("token")
     assert found.out == "sk-canary-lab\n"
     assert "loading…" in found.err

@@ -39,4 +39,4 @@ def test_an_unset_variable_is_named_with_the_instructions(home, value):
     text = TEXT + 'env_key_instructions = "Ask in #llm."\n'
     with pytest.raises(CredentialError, match=r"LAB_KEY is not set: Ask in #llm\.") as caught:
         home.provider(text, "lab").credential()
-    assert caught.value.hint == "export LAB_KEY=…"
+    assert caught.value.hint == "export LAB_KEY=…, or keyfob login lab --with-api-key"

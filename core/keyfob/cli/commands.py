@@ -26,6 +26,9 @@ COMMANDS = {
     "check": "ask providers for their models: reachable? credential accepted?",
     "exec": "run a command with a provider's base URL and key in its environment",
     "doctor": "look for what stands in the way, and say what mends it; changes nothing",
+    "login": "sign in to a provider, by storing a key or a token",
+    "status": "say how one is signed in: as whom, until when, and what to do",
+    "logout": "sign out: revoke a login, and remove it everywhere",
     "plugins": "list the plugins, and why one is not used",
     "config": "print the JSON Schema of the configuration files",
     "completion": "print what makes a shell complete keyfob's commands",
@@ -49,14 +52,20 @@ class Command(Protocol):
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises its errors, so that they are said like all others. `words`: each argument's, for completion."""
+    """Raises its errors, so that they are said like all others. `words`: each argument's, for completion.
+
+    repeats: whether an error may repeat what was written; not where that may be a secret.
+    """
 
     def __init__(self, **options: Any) -> None:
+        self.repeats = True
         self.words: list[argparse.Action] = []  # before argparse adds --help
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""
+        if not self.repeats:
+            message = f"the arguments of `{self.prog}` make no sense; a key or token is never one of them"
         raise UsageError(message, hint=f"{self.prog} --help")
 
     def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
@@ -82,6 +91,8 @@ def parsed(arguments: Sequence[str]) -> tuple[Command, argparse.Namespace]:
         top.print_help(sys.stderr)
         raise SystemExit(EXIT_USAGE)
     name, rest = arguments[at], arguments[at + 1 :]
+    if [name, *rest[:1]] == ["login", "status"]:  # as Codex spells it
+        name, rest = "status", rest[1:]
     command = command_named(name)
     own, after = _split(rest) if name == "exec" else (rest, None)
     options = parser_of(name, command).parse_args(own)

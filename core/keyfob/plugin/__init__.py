@@ -21,7 +21,7 @@ from keyfob.credentials.credential import Credential
 from keyfob.credentials.exchange import Answer, Exchange, UnansweredError, UnreachableError
 from keyfob.credentials.headers import illegal_part
 from keyfob.credentials.minting import MintingSource
-from keyfob.credentials.record import About, Data, Record, Records, Rotation
+from keyfob.credentials.record import About, Data, Record, Records, Rotation, masked
 from keyfob.credentials.source import CredentialSource, Signer, StaticSource
 from keyfob.errors import (
     CommandError,
@@ -83,4 +83,5 @@ __all__ = [
     "asking",
     "hookimpl",
     "illegal_part",
+    "masked",
 ]

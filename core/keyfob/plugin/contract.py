@@ -68,13 +68,14 @@ class State:
     """Whether a credential could be had, as far as can be told without running, asking or unlocking anything.
 
     summary: for people, such as "ready" or "`LAB_KEY` not set". comes_from: where the credential is from.
-    headers: the names of the headers it will set.
+    headers: the names of the headers it will set. expires_at: seconds since the epoch, None where nobody knows.
     """
 
     ready: bool
     summary: str
     comes_from: str
     headers: tuple[str, ...] = ("Authorization",)
+    expires_at: float | None = None
 
 
 class AuthPlugin(Protocol[_Has]):

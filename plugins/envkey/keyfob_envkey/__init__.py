@@ -1,26 +1,29 @@
-"""`env_key`: an API key in an environment variable, sent as a bearer token."""
+"""`env_key`: an API key in an environment variable, or else a stored one, sent as a bearer token."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
 
 from keyfob.plugin import (
+    About,
     AuthPlugin,
     Context,
-    CredentialSource,
+    Credential,
+    DamagedLoginError,
     IllegalHeaderError,
-    MissingCredentialError,
     ProviderInfo,
-    State,
-    StaticAuth,
-    StaticSource,
+    Record,
+    StoredAuth,
     hookimpl,
     illegal_part,
+    masked,
 )
+
+# The one field of a stored key.
+_KEY = "api_key"
 
 
 class Options(BaseModel):
@@ -30,43 +33,67 @@ class Options(BaseModel):
     env_key_instructions: str | None = None
 
 
-class EnvKey(StaticAuth[Options]):
-    """Reads the variable whenever a credential is asked for; blanks around the value are trimmed."""
+class Keys:
+    """The key of one provider: the variable's, read whenever a credential is asked for, else the stored one."""
+
+    methods = ("api-key",)
+
+    def __init__(self, options: Options, context: Context) -> None:
+        self.variable = options.env_key
+        self._environ = context.environ
+        self._instructions = options.env_key_instructions
+
+    def given(self) -> str | None:
+        """The variable's value, without the blanks around it; blank is unset."""
+        return self._environ.get(self.variable, "").strip() or None
+
+    @property
+    def missing(self) -> str:
+        """Names the variable, and says what the entry says of it."""
+        said = f"environment variable {self.variable} is not set"
+        return f"{said}: {self._instructions}" if self._instructions else said
+
+    def of_environment(self, secret: str) -> Record:
+        """The variable's key. Raises IllegalHeaderError that names the variable."""
+        illegal = illegal_part(secret)
+        if illegal:
+            message = f"the value of {self.variable} cannot stand in an HTTP header: it has {illegal}"
+            raise IllegalHeaderError(message, hint=f"set {self.variable} anew; a copied key is one line of ASCII")
+        return Record({}, secret)
+
+    def read(self, data: Mapping[str, Any]) -> Record:
+        """The stored key. Raises DamagedLoginError."""
+        key = data.get(_KEY)
+        if not isinstance(key, str) or not key:
+            raise DamagedLoginError(f"the stored key cannot be used: {_KEY} is {'no text' if key else 'missing'}")
+        return Record(data, key)
+
+    def completed(self, record: Record) -> Record:
+        """There is nothing that its issuer could add."""
+        return record
+
+    def credential(self, record: Record) -> Credential:
+        """`Authorization: Bearer` and the key."""
+        return Credential.bearer(record.token)
+
+    def made(self, method: str, secret: str) -> Mapping[str, Any]:
+        """What is stored for an API key."""
+        del method  # there is one
+        return {_KEY: secret}
+
+    def about(self, record: Record) -> About:
+        """A key says nothing of whose it is."""
+        return About("API key", masked(record.token), controls="those of whoever issued the key")
+
+
+class EnvKey(StoredAuth[Options]):
+    """The variable wins when it is set, else the key that `keyfob login PROVIDER --with-api-key` has stored."""
 
     key = "envkey"
 
-    def headers(self, options: Options, context: Context) -> Mapping[str, str]:
-        """`Authorization: Bearer` and the variable's value. Raises MissingCredentialError, IllegalHeaderError."""
-        value = context.environ.get(options.env_key, "").strip()
-        if not value:
-            raise _missing(options)
-        illegal = illegal_part(value)
-        if illegal:
-            message = f"the value of {options.env_key} cannot stand in an HTTP header: it has {illegal}"
-            raise IllegalHeaderError(message, hint=f"set {options.env_key} anew; a copied key is one line of ASCII")
-        return {"Authorization": f"Bearer {value}"}
-
-    def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
-        """A source that looks at the variable for each request, and at the rest only when it has changed."""
-        read, variable = partial(self.headers, options, context), partial(context.environ.get, options.env_key)
-        return StaticSource(read, watch=variable)
-
-    def state(self, provider: ProviderInfo, options: Options, context: Context) -> State:
-        """Whether the variable is set to something that can be sent."""
-        value = context.environ.get(options.env_key, "").strip()
-        summary = "ready"
-        if not value:
-            summary = f"`{options.env_key}` not set"
-        elif illegal := illegal_part(value):
-            summary = f"`{options.env_key}` has {illegal}"
-        return State(summary == "ready", summary, comes_from=f"environment variable {options.env_key}")
-
-
-def _missing(options: Options) -> MissingCredentialError:
-    message = f"environment variable {options.env_key} is not set"
-    if options.env_key_instructions:
-        message = f"{message}: {options.env_key_instructions}"
-    return MissingCredentialError(message, hint=f"export {options.env_key}=…")
+    def records(self, provider: ProviderInfo, options: Options, context: Context) -> Keys:
+        """The keys of one provider."""
+        return Keys(options, context)
 
 
 @hookimpl

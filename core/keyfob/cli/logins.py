@@ -1,0 +1,49 @@
+"""The login that `login`, `status` or `logout` is about."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from keyfob.errors import KeyfobError, UnknownProviderError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from keyfob.cli.run import Session
+    from keyfob.credentials.login import Login
+    from keyfob.providers import Provider
+
+
+def login_of(session: Session, name: str | None, command: str) -> Login:
+    """The login of a provider, by default of the default one. command: which it is for, for the hint.
+
+    Raises UsageError that names those which have one, if this one has none; UnknownProviderError, and what else is
+    wrong with the entry.
+    """
+    provider = _provider(session, name)
+    login = provider.login
+    if login is not None:
+        return login
+    others = list(dict.fromkeys(each.provider for each in logins(session)))
+    message = f"{provider.id} needs no login: its plugin is `{provider.plugin}`; these take one: {', '.join(others)}"
+    raise UsageError(message, hint=f"keyfob {command} {others[0]}")
+
+
+def _provider(session: Session, name: str | None) -> Provider:
+    try:
+        return session.provider(name)
+    except UnknownProviderError as error:
+        if name is None:
+            raise
+        # What was written may be a key that somebody took for an argument: it is not repeated.
+        raise UnknownProviderError("there is no provider of this name", hint=error.hint) from None
+
+
+def logins(session: Session) -> Iterator[Login]:
+    """The login of each provider that has one and is not broken."""
+    for name in session.host.ids:
+        with contextlib.suppress(KeyfobError):
+            login = session.provider(name).login
+            if login is not None:
+                yield login

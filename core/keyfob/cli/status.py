@@ -1,0 +1,211 @@
+"""`keyfob status`: how one is signed in. It asks nobody, renews nothing, and changes nothing.
+
+JSON: {"logins": [{…}]}, the one that was asked about first; docs/commands.md lists the fields of each. A time is an
+RFC 3339 time; what is not known is null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from keyfob.cli.logins import login_of, logins
+from keyfob.cli.text import Cell, homely
+from keyfob.cli.times import rfc3339, span
+from keyfob.errors import EXIT_OK, EXIT_REFUSED, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from keyfob.cli.commands import Parser
+    from keyfob.cli.run import Session
+    from keyfob.config.policy import Rule
+    from keyfob.credentials.login import Login
+    from keyfob.credentials.record import About
+    from keyfob.standing import Standing
+
+_OPENAI = "openai"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """One login with all that is said of it. users: the providers that use it, the one that was asked about first.
+
+    setting: `cli_auth_credentials_store`. remark: what the store says of its choice. now: seconds since the epoch.
+    """
+
+    users: tuple[str, ...]
+    found: Standing
+    about: About | None
+    rules: Sequence[Rule]
+    setting: str
+    remark: str
+    now: float
+
+
+def arguments(parser: Parser) -> None:
+    """PROVIDER and --json."""
+    parser.add_provider()
+    parser.add_json()
+    parser.epilog = (
+        "exit codes: 0 if there is a login that can be used; 1 if not. `keyfob login status` is the same. Without "
+        "PROVIDER, whatever else is stored is listed too."
+    )
+
+
+def run(options: argparse.Namespace, session: Session) -> int:
+    """Say it; the exit code is for the login that was asked about."""
+    asked = _asked(session, options.provider)
+    shown = [_shown(session, each) for each in _grouped(session, asked, alone=options.provider is not None)]
+    shown = [shown[0], *(each for each in shown[1:] if _worth_a_word(each.found))]
+    if options.json:
+        session.terminal.document({"logins": [_document(each) for each in shown]})
+    else:
+        for number, each in enumerate(shown):
+            if number and session.terminal.interactive:
+                session.terminal.data("")
+            _print(each, session)
+    return EXIT_OK if shown[0].found.usable else EXIT_REFUSED
+
+
+def _asked(session: Session, name: str | None) -> Login:
+    """The login of the provider that was named; else the default one's, and where that needs none, OpenAI's."""
+    try:
+        return login_of(session, name, "status")
+    except UsageError:
+        if name is not None:
+            raise
+    return login_of(session, _OPENAI, "status")
+
+
+def _grouped(session: Session, asked: Login, *, alone: bool) -> list[list[Login]]:
+    """Each login once, with all providers that use it; the one that was asked about first."""
+    groups: dict[str, list[Login]] = {asked.store.place: [asked]}
+    for login in logins(session):
+        place = login.store.place
+        if place in groups or not alone:
+            groups.setdefault(place, []).append(login)
+    return list(groups.values())
+
+
+def _worth_a_word(found: Standing) -> bool:
+    """Whether there is anything stored, for a login that nobody asked about."""
+    return found.overruled is not None or (found.stored and not found.absent)
+
+
+def _shown(session: Session, users: Sequence[Login]) -> _Shown:
+    from keyfob.standing import standing
+
+    login, host = users[0], session.host
+    found = standing(login)
+    policy = host.provider(login.provider).policy
+    return _Shown(
+        tuple(dict.fromkeys(each.provider for each in users)),
+        found,
+        login.records.about(found.record) if found.record else None,
+        policy.rules if policy else (),
+        host.configuration.store,
+        login.store.remark,
+        login.clock(),
+    )
+
+
+def _document(shown: _Shown) -> dict[str, Any]:
+    found, about, record = shown.found, shown.about, shown.found.record
+    issued_at = record.issued_at if record else None
+    return {
+        "provider": shown.users[0],
+        "used_by": list(shown.users),
+        "state": found.state,
+        "usable": found.usable,
+        "method": about.method if about else None,
+        "key": about.masked if about else None,
+        "email": about.email if about else None,
+        "account": about.account if about else None,
+        "workspace": about.workspace if about else None,
+        "plan": about.plan if about else None,
+        "expires_at": rfc3339(record.expires_at) if record else None,
+        "renewed_at": rfc3339(issued_at),
+        "age_seconds": None if issued_at is None else int(shown.now - issued_at),
+        "stored": found.stored,
+        "place": found.place,
+        "store": shown.setting,
+        "store_remark": shown.remark or None,
+        "overruled": found.overruled,
+        "unfinished_since": rfc3339(found.begun),
+        "policy": [
+            {"key": rule.key, "value": rule.value, "path": rule.path, "line": rule.line} for rule in shown.rules
+        ],
+        "controls": about.controls if about else None,
+        "problem": {"code": found.problem.code, "message": str(found.problem)} if found.problem else None,
+        "hint": found.hint,
+    }
+
+
+def _print(shown: _Shown, session: Session) -> None:
+    """One login as rows of a label and words; a person's home folder is `~`."""
+    terminal = session.terminal
+    home = session.environ.get("HOME") if terminal.interactive else None
+    rows = [(label, Cell(homely(words, home), style)) for label, words, style in _rows(shown)]
+    if terminal.interactive:
+        terminal.table((), [(Cell(label, "dim"), cell) for label, cell in rows])
+    else:
+        terminal.table((), rows)
+
+
+def _rows(shown: _Shown) -> Iterator[tuple[str, str, str]]:
+    """Label, words and style."""
+    found = shown.found
+    yield "provider", shown.users[0], "bold"
+    if len(shown.users) > 1:
+        yield "also for", ", ".join(shown.users[1:]), ""
+    yield "state", found.state, "green" if found.usable and not found.problem else "yellow"
+    if found.problem:
+        yield "problem", str(found.problem), "red"
+    if found.advice:
+        yield "to do", found.advice, ""
+    if shown.about:
+        yield from _who(shown.about)
+    yield from _when(shown)
+    yield from _where(shown)
+    for rule in shown.rules:
+        yield "policy", str(rule), ""
+    if shown.about and shown.about.controls:
+        yield "data rules", shown.about.controls, ""
+
+
+def _who(about: About) -> Iterator[tuple[str, str, str]]:
+    known = {
+        "method": about.method,
+        "key": about.masked,
+        "email": about.email,
+        "account": about.account,
+        "workspace": about.workspace,
+        "plan": about.plan,
+    }
+    return ((label, words, "") for label, words in known.items() if words)
+
+
+def _when(shown: _Shown) -> Iterator[tuple[str, str, str]]:
+    record, begun, now = shown.found.record, shown.found.begun, shown.now
+    if record and record.expires_at is not None:
+        left = record.expires_at - now
+        yield (
+            "expires",
+            f"{rfc3339(record.expires_at)} ({f'in {span(left)}' if left > 0 else f'{span(-left)} ago'})",
+            "",
+        )
+    if record and record.issued_at is not None:
+        yield "renewed", f"{rfc3339(record.issued_at)} ({span(now - record.issued_at)} ago)", ""
+    if begun is not None:
+        yield "unfinished", f"a renewal that was begun {rfc3339(begun)}; the next request finishes it", "yellow"
+
+
+def _where(shown: _Shown) -> Iterator[tuple[str, str, str]]:
+    found = shown.found
+    if not found.absent:
+        yield ("stored in" if found.stored else "comes from"), found.place, ""
+    yield "store", f"{shown.setting}: {shown.remark}" if shown.remark else shown.setting, ""
+    if found.overruled:
+        yield "overruled", f"the login in {found.overruled} is not used while the variable is set", "yellow"
