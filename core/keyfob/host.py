@@ -20,7 +20,7 @@ from keyfob.plugin.contract import Context
 from keyfob.providers import Provider
 from keyfob.routing.installed import declarations, metadata_files
 from keyfob.routing.plugins import Plugins
-from keyfob.stores.choice import SHARED, store_for
+from keyfob.stores.choice import SHARED, clearable, store_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
