@@ -11,25 +11,11 @@ from keyfob import Host
 from keyfob.config.policy import Policy, Rule, method_at
 from keyfob.config.snapshot import load
 from keyfob.errors import ConfigError, PolicyError
-from keyfob.testing.issuer import CLAIM, Issuer, jwt
+from keyfob.testing.issuer import Issuer
+
+from ..logins import KEY, PERSONAL, chatgpt  # noqa: TID252
 
 OPENAI = '[model_providers.p]\nbase_url = "https://llm.example/v1"\nrequires_openai_auth = true\n'
-KEY = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-canary-key"}
-PERSONAL = {"OPENAI_API_KEY": None, "personal_access_token": "at-canary"}
-
-
-def chatgpt(account="acct-1", identity="acct-1", access="acct-1"):
-    """A ChatGPT login: the account it is used with, and what its two JWTs claim; None: nothing."""
-
-    def token(claim, **more):
-        return jwt(exp=4_000_000_000, **more, **({CLAIM: {"chatgpt_account_id": claim}} if claim else {}))
-
-    tokens = {"id_token": token(identity), "access_token": token(access, jti="canary"), "refresh_token": "rt-canary"}
-    return {
-        "auth_mode": "chatgpt",
-        "tokens": {**tokens, "account_id": account},
-        "last_refresh": "2026-01-01T00:00:00Z",
-    }
 
 
 def store(home, data):

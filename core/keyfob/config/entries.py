@@ -104,7 +104,8 @@ def place(layers: Sequence[Layer], keys: KeyPath, base: Base | None = None) -> t
     layer = find_layer(layers, keys)
     if layer is None and base is not None and base.path is not None:
         return base.path, base.line
-    around = (find_layer(layers, keys[:end]) for end in range(len(keys) - 1, 0, -1))
+    nearest = 1 if keys[0] == "model_providers" else 0  # that it is there says nothing of one entry
+    around = (find_layer(layers, keys[:end]) for end in range(len(keys) - 1, nearest, -1))
     layer = layer or next(filter(None, around), None)
     return (layer.place, layer.line(keys)) if layer else (None, None)
 
