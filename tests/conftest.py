@@ -28,6 +28,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if (name.startswith(_FOREIGN) and name not in _KEPT) or name.lower().endswith("_proxy"):
             del os.environ[name]
     os.environ.update(dict.fromkeys(_FOLDERS, _NO_HOME))
+    os.environ.pop("DBUS_SESSION_BUS_ADDRESS", None)
+    os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"  # not the keyring of whoever runs them
 
 
 @pytest.hookimpl(trylast=True)  # after the markers are set

@@ -101,8 +101,9 @@ class SecretServiceEntry:
         return items
 
     @contextlib.contextmanager
-    def _bus(self, patience: float = PATIENCE) -> Iterator[Any]:
+    def _bus(self, patience: float | None = None) -> Iterator[Any]:
         """A connection, whose errors are turned into ours."""
+        patience = patience or PATIENCE
         try:
             try:
                 bus = _Bus(patience)
