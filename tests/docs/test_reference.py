@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from keyfob import cli, errors
 from keyfob.cli.commands import COMMANDS, command_named, parser_of
 from keyfob.config.faults import toml
-from keyfob.config.models import CommandTable, KeyfobFile, KeyfobTable, ProviderEntry
+from keyfob.config.models import CommandTable, KeyfobFile, KeyfobTable, ProviderEntry, Requirements
 
 from .pages import ROOT, rows, section, text_of
 
@@ -30,6 +30,7 @@ KEYS = [
         ProviderEntry: "## A provider: `[model_providers.<id>]`",
         CommandTable: "### A command that prints the token",
         KeyfobTable: "## keyfob's own table",
+        Requirements: "## What an administrator requires",
     }.items()
     for name, field in model.model_fields.items()
 ]

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from keyfob.errors import Fault
 
 CONFIGURATION = ("config.toml", "keyfob.toml")
+POLICY = ("managed_config.toml", "requirements.toml")
 PACKAGE = "pyproject.toml"
 
 
 @pytest.mark.parametrize("block", blocks("toml"), ids=str)
 def test_a_toml_block_says_which_file_it_is_and_is_valid(block: Block) -> None:
     """A reader knows where to write it."""
-    assert block.title in (*CONFIGURATION, PACKAGE)
+    assert block.title in (*CONFIGURATION, *POLICY, PACKAGE)
     tomli.loads(block.text)
 
 
@@ -39,6 +40,14 @@ def test_configuration_is_accepted_without_a_warning(block: Block, tmp_path: Pat
     assert made.default_id
     assert made.configuration.allowed_plugins is not None
     assert not warnings
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("toml") if block.title in POLICY], ids=str)
+def test_a_policy_is_made_of_rules_that_are_known(block: Block, tmp_path: Path) -> None:
+    """Each key of it is a rule in force."""
+    (tmp_path / str(block.title)).write_text(block.text, "utf-8")
+    made = Host({}, places=Places(str(tmp_path), system=str(tmp_path), cache=str(tmp_path)))
+    assert sorted(rule.key for rule in made.configuration.policy.rules) == sorted(tomli.loads(block.text))
 
 
 def test_both_halves_of_an_entry_make_one(tmp_path: Path) -> None:
