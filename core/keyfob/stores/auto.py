@@ -10,6 +10,7 @@ import contextlib
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from keyfob.errors import StoreError
 from keyfob.stores.entry import NoKeyringError, TooLargeError
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from keyfob.credentials.record import Data
     from keyfob.stores.file import FileStore
     from keyfob.stores.keyring import KeyringStore
+
+_UNUSED = "another login, in {}, is not used"
 
 
 class AutoStore:
@@ -55,12 +58,18 @@ class AutoStore:
 
     def read(self) -> Data | None:
         """See `Store.read`. Of two logins the one renewed last counts; if neither tells, the keyring's, as in Codex."""
-        in_keyring, why = self._in_keyring()
+        in_keyring, why_not = self._in_keyring()
         in_file = self._file.read()
-        if in_keyring is None or (in_file is not None and last_refresh(in_file) > last_refresh(in_keyring)):
-            self._found(self._file, why or "nothing is in the keyring" if in_keyring is None else self._other())
+        if in_keyring is None:
+            self._found(self._file, why_not)
             return in_file
-        self._found(self._keyring, "" if in_file is None else self._other(self._file))
+        if in_file is None:
+            self._found(self._keyring, "the keyring is usable")
+            return in_keyring
+        if last_refresh(in_file) > last_refresh(in_keyring):
+            self._found(self._file, _UNUSED.format(self._keyring.place))
+            return in_file
+        self._found(self._keyring, _UNUSED.format(self._file.place))
         return in_keyring
 
     def _in_keyring(self) -> tuple[Data | None, str]:
@@ -70,11 +79,11 @@ class AutoStore:
         except NoKeyringError as error:
             self._keyring_is_there = False
             return None, str(error)
+        except StoreError:
+            self._found(self._keyring, "")  # that is the place to tell of
+            raise
         self._keyring_is_there = True
-        return found, ""
-
-    def _other(self, store: FileStore | KeyringStore | None = None) -> str:
-        return f"an older login in {(store or self._keyring).place} is not used"
+        return found, "nothing is in the keyring"
 
     def _found(self, store: FileStore | KeyringStore, remark: str) -> None:
         self._current, self.remark = store, remark

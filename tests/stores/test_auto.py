@@ -1,0 +1,177 @@
+"""`auto`: the keyring where there is one, else the file; decided at sign-in, said, and never plain text unasked."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from keyring.errors import KeyringLocked
+
+from keyfob.credentials.journal import Intent, Journal, Stage
+from keyfob.errors import DamagedLoginError, StoreError
+from keyfob.stores.auto import AutoStore
+from keyfob.stores.choice import clearable, places
+
+from .test_keyring import Failing, Windows
+
+OLD: dict[str, Any] = {"tokens": {"refresh_token": "old"}, "last_refresh": "2026-01-01T00:00:00.000000000Z"}
+NEW: dict[str, Any] = {"tokens": {"refresh_token": "new"}, "last_refresh": "2026-01-02T00:00:00Z"}
+KEY: dict[str, Any] = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-canary"}
+
+
+@pytest.fixture
+def home(tmp_path) -> str:
+    return os.path.realpath(tmp_path)
+
+
+@pytest.fixture
+def both(home):
+    """The file and the keyring entry of one login."""
+    return places(home, "openai", "x", lambda _: None)
+
+
+@pytest.fixture
+def store(both) -> AutoStore:
+    return AutoStore(*both)
+
+
+def test_a_login_goes_into_the_keyring_where_there_is_one(memory, both, store):
+    """And not into the file too; the reason is there to be told."""
+    file, keyring = both
+    file.write(OLD)
+    store.replace(NEW)
+    assert (keyring.read(), file.read()) == (NEW, None)
+    assert (store.place, store.remark) == (keyring.place, "the keyring is usable")
+
+
+def test_a_login_goes_into_the_file_where_there_is_no_keyring(both, store):
+    """And it is said why."""
+    store.replace(NEW)
+    assert both[0].read() == NEW == store.read()
+    assert store.place == both[0].place
+    assert "there is no keyring" in store.remark
+
+
+def test_a_login_goes_into_the_file_where_the_keyring_cannot_hold_it(use, both, store):
+    """The login that it replaces does not stay in the keyring."""
+    use(Windows())
+    both[1].write(KEY)
+    store.replace({**NEW, "long": "x" * 3000})
+    assert both[0].read() == {**NEW, "long": "x" * 3000} == store.read()
+    assert both[1].read() is None
+    assert store.place == both[0].place
+
+
+@pytest.mark.parametrize("error", [KeyringLocked(), PermissionError(), RuntimeError()], ids=repr)
+def test_a_keyring_that_is_there_and_cannot_be_used_is_an_error_not_plain_text(use, both, store, error):
+    """Nothing is written to the file unasked, and what is there is not used in its stead."""
+    use(Failing(error))
+    with pytest.raises(StoreError):
+        store.replace(NEW)
+    assert both[0].read() is None
+    both[0].write(OLD)
+    with pytest.raises(StoreError):
+        store.read()
+    assert store.place == both[1].place
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["file", "keyring"])
+def test_a_login_is_read_from_the_place_that_has_it_and_renewed_there(memory, both, store, place):
+    """It is not moved by the way."""
+    both[place].write(OLD)
+    assert store.read() == OLD
+    store.write(NEW)
+    assert both[place].read() == NEW
+    assert both[1 - place].read() is None
+    assert store.place == both[place].place
+
+
+@pytest.mark.parametrize("later", [0, 1], ids=["file", "keyring"])
+def test_of_two_logins_the_one_renewed_last_counts(memory, both, store, later):
+    """The other is neither used nor changed, and it is said where it is."""
+    both[later].write(NEW)
+    both[1 - later].write(OLD)
+    assert store.read() == NEW
+    assert both[1 - later].place in store.remark
+    store.write({**NEW, "more": 1})
+    assert both[1 - later].read() == OLD
+
+
+@pytest.mark.parametrize("other", [None, "", "yesterday", 5, NEW["last_refresh"]])
+def test_where_the_times_do_not_tell_the_keyrings_counts(memory, both, store, other):
+    """As it does in Codex."""
+    both[0].write({**KEY, "last_refresh": other})
+    both[1].write({**NEW, "last_refresh": other})
+    assert store.read() == both[1].read()
+
+
+def test_a_damaged_file_beside_a_login_in_the_keyring_is_told(memory, both, store, home):
+    """Whether it was the later one, nobody can say."""
+    both[1].write(NEW)
+    with open(os.path.join(home, "auth.json"), "w") as file:
+        file.write("{")
+    with pytest.raises(DamagedLoginError):
+        store.read()
+
+
+def test_a_use_looks_at_the_file_while_there_is_no_keyring_and_reads_where_there_is_one(use, both, store):
+    """A stat tells nothing of a keyring."""
+    store.replace(OLD)
+    store.read()
+    assert store.stamp() == both[0].stamp() is not None
+    from .conftest import Memory
+
+    use(Memory())
+    store.read()
+    assert store.stamp() is None
+
+
+def test_stage_and_journal_are_where_the_login_is(memory, both, store):
+    """For the renewal that another process finishes."""
+    both[1].write(OLD)
+    store.read()
+    store.prepare(OLD)
+    store.put_stage(Stage("parent", b"{}"))
+    store.note(Journal(intent=Intent("parent")))
+    assert both[1].stage() == Stage("parent", b"{}") == store.stage()
+    assert both[0].stage() is None
+    assert store.journal().intent == Intent("parent")
+    store.drop_stage()
+    assert both[1].stage() is None
+
+
+def test_signing_out_clears_both_places(memory, both, store):
+    """Wherever the login came from."""
+    both[0].write(OLD)
+    both[1].write(NEW)
+    assert store.delete() is True
+    assert (both[0].read(), both[1].read()) == (None, None)
+    assert store.delete() is False
+
+
+def test_signing_out_clears_the_file_though_the_keyring_fails(use, both, store):
+    """What could not be cleared is told after."""
+    both[0].write(OLD)
+    use(Failing(KeyringLocked()))
+    with pytest.raises(StoreError, match="locked"):
+        store.delete()
+    assert both[0].read() is None
+
+
+@pytest.mark.parametrize(
+    ("backend", "modes"),
+    [
+        (None, {"keyring"}),
+        (Failing(KeyringLocked()), {"keyring", "auto"}),
+        (Windows(), {"file", "keyring", "auto", "ephemeral"}),
+    ],
+    ids=["none", "locked", "usable"],
+)
+def test_signing_out_has_to_clear_a_keyring_that_can_hold_the_login(use, home, backend, modes):
+    """A locked one is no obstacle for whoever keeps logins in the file; none at all, only for whoever insists on it."""
+    if backend:
+        use(backend)
+    for mode in ("file", "keyring", "auto", "ephemeral"):
+        kinds = [store.kind for store in clearable(mode, home, "openai", "x", lambda _: None)]
+        assert kinds == (["file", "keyring"] if mode in modes else ["file"]), mode
