@@ -83,7 +83,8 @@ def _saved(login: Login, data: Data, session: Session, *, replace: bool) -> Reco
 def _tell(login: Login, method: str, session: Session) -> None:
     """Where it is, who is sent it, and what still goes before it."""
     terminal, place = session.terminal, homely(login.store.place, session.environ.get("HOME"))
-    terminal.note(f"the {_METHODS[method]} for {login.whom} is stored: {place}")
+    why = f" ({login.store.kind}: {login.store.remark})" if login.store.remark else ""
+    terminal.note(f"the {_METHODS[method]} for {login.whom} is stored: {place}{why}")
     if login.records.given() is not None:
         variable = login.records.variable
         terminal.warn(f"{variable} is set, and goes before it: unset {variable}, for the stored one to be used")
