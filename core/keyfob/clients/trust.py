@@ -59,44 +59,49 @@ def _made(
     stamp: object,  # noqa: ARG001  # part of the cache's key
     http2: bool,  # noqa: ARG001, FBT001  # part of the cache's key
 ) -> ssl.SSLContext:
-    context = _empty()
-    if file is not None:
-        _add(context, name, file)
+    context = _adding(name, file)
+    if sys.platform == "darwin" or sys.platform == "win32":
+        context = _judged_by_the_system(file)
+    else:
+        _add_roots(context)
     if folder is not None:
         if not any(map(os.path.isdir, folder.split(os.pathsep))):
             raise ConfigError(f"{_FOLDER} names {folder}, which is no folder", hint=f"unset {_FOLDER}")
         context.load_verify_locations(capath=folder)
-    _add_roots(context)
     return context
 
 
-def _empty() -> ssl.SSLContext:
-    """A context that trusts nobody yet. Of macOS and Windows, where certificates are in no file, the system judges."""
-    if sys.platform == "darwin" or sys.platform == "win32":
-        import truststore
+def _adding(name: str, file: str | None) -> ssl.SSLContext:
+    """A context that trusts a bundle alone. OpenSSL takes `TRUSTED CERTIFICATE` too, and passes over all that is none.
 
-        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Not `ssl.create_default_context()`: that reads SSL_CERT_FILE by itself, in place of all others; and from Python
-    # 3.13 on it refuses what many companies' roots leave out and Codex does not miss.
+    Not `ssl.create_default_context()`: that reads SSL_CERT_FILE by itself, in place of all others; and from Python 3.13
+    on it refuses what many companies' roots leave out and Codex does not miss.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # who names an intermediate authority trusts it
-    return context
-
-
-def _add(context: ssl.SSLContext, name: str, file: str) -> None:
-    """Add a bundle to an empty context. OpenSSL takes `TRUSTED CERTIFICATE` too, and passes over all that is none."""
+    if file is None:
+        return context
     try:
         context.load_verify_locations(cafile=file)
     except OSError as error:  # an SSLError is one
         raise _unusable(name, file, error) from error
     if not context.cert_store_stats()["x509"]:
         raise _unusable(name, file, ssl.SSLError())
+    return context
+
+
+def _judged_by_the_system(file: str | None) -> ssl.SSLContext:
+    """On macOS and Windows the roots, and what an administrator has done to them, are in no file."""
+    import truststore
+
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if file is not None:
+        context.load_verify_locations(cafile=file)
+    return context
 
 
 def _add_roots(context: ssl.SSLContext) -> None:
     """The system's, with what an administrator has added to them; and Mozilla's, which httpx comes with."""
-    if sys.platform == "darwin" or sys.platform == "win32":
-        return
     import certifi
 
     paths = ssl.get_default_verify_paths()  # those it was built with: no variable moves them
