@@ -63,8 +63,8 @@ def test_a_person_gets_a_table_with_what_to_do_below_each(keyfob, free_ports):
     """On a terminal."""
     keyfob.configure("[model_providers.q]\nname='Q'\nbase_url='https://q.example/v1'\nenv_key='QK'\n")
     lines = keyfob("doctor", tty=True).out.splitlines()
-    at = next(at for at, line in enumerate(lines) if "`QK` not set" in line)
-    assert "→ export QK=…" in lines[at + 1]
+    at = next(at for at, line in enumerate(lines) if "QK is not set" in line)
+    assert "→ export QK=…" in " ".join(lines[at : at + 3])
 
 
 def test_a_fault_of_the_configuration_names_its_line_and_exits_with_1(keyfob):
@@ -232,6 +232,19 @@ def test_certificates_that_only_others_look_at(keyfob):
     """Say what keyfob looks at."""
     [(level, _, mend)] = findings(keyfob, "certificates", REQUESTS_CA_BUNDLE="/ca.pem")
     assert (level, mend) == ("note", "export CODEX_CA_CERTIFICATE=$REQUESTS_CA_BUNDLE")
+
+
+def test_a_bundle_that_cannot_be_used(keyfob):
+    """Is the error that a request would be."""
+    [(level, message, _)] = findings(keyfob, "certificates", CODEX_CA_CERTIFICATE="/nowhere/ca.pem")
+    assert level == "problem"
+    assert "CODEX_CA_CERTIFICATE names /nowhere/ca.pem" in message
+
+
+def test_the_rules_in_force(keyfob):
+    """Each with its place."""
+    path = keyfob.configure('forced_login_method = "api"\n')
+    assert findings(keyfob, "policy") == [("note", f'forced_login_method = "api" ({path}:1)', None)]
 
 
 def test_an_examination_that_breaks_is_a_finding_itself(keyfob, monkeypatch):

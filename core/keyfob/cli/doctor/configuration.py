@@ -53,6 +53,12 @@ def _default(session: Session, read: Configuration) -> Iterator[Finding]:
         yield Finding("configuration", "problem", message, "keyfob providers")
 
 
+def policy(session: Session) -> Iterator[Finding]:
+    """The rules in force, each with its place."""
+    for rule in session.host.configuration.policy.rules:
+        yield Finding("policy", "note", str(rule))
+
+
 def codex(session: Session) -> Iterator[Finding]:
     """What keyfob accepts and Codex, which reads the same file, refuses or does otherwise."""
     for name in session.host.configuration.user_ids:

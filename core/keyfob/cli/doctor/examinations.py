@@ -8,9 +8,11 @@ from keyfob.cli.doctor.finding import Examination
 EXAMINATIONS = (
     Examination("configuration", "no faults", configuration.configuration),
     Examination("Codex", "reads the same files as they are", configuration.codex),
+    Examination("policy", "no rule on logins", configuration.policy),
     Examination("plugins", "none is refused", configuration.plugins),
     Examination("environment", "no variable stands in the way", machine.environment),
     Examination("logins", "none is stored", logins.logins),
+    Examination("stores", "one place", logins.stores),
     Examination("files", "private, and ours", machine.files),
     Examination("file system", "locks are shared by all who use it", machine.file_system),
     Examination("clock", "nothing speaks against it", machine.clock),

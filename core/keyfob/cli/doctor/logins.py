@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from keyfob import standing
 from keyfob.cli.doctor.finding import Finding
 from keyfob.cli.times import rfc3339
-from keyfob.errors import KeyfobError
+from keyfob.errors import DamagedLoginError, KeyfobError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from keyfob.cli.doctor.finding import Level
     from keyfob.cli.run import Session
     from keyfob.credentials.login import Login
+    from keyfob.credentials.store import Store
     from keyfob.standing import Standing
 
 _LEVELS: dict[str, Level] = {standing.PRESENT: "ok", standing.RENEWABLE: "ok", standing.ABSENT: "note"}
@@ -62,6 +63,45 @@ def _said(login: Login, found: Standing) -> str:
 
 def _mend(found: Standing) -> str | None:
     return found.problem.hint if found.problem else "keyfob login" if found.state == standing.EXPIRED else None
+
+
+def stores(session: Session) -> Iterator[Finding]:
+    """Whether the OpenAI login is in one place alone, and that place can be used."""
+    from keyfob.stores.choice import SHARED, places
+
+    setting = session.host.configuration.store
+    yield Finding("stores", "note", f"logins are kept in: {setting} (cli_auth_credentials_store)")
+    file, keyring = places(session.places.codex_home, SHARED, SHARED, lambda _: None)
+    held, problem = _read(keyring)
+    if problem and setting in ("keyring", "auto"):
+        yield _unusable(problem, setting)
+    elif held and _read(file)[0]:
+        message = f"a login is in {file.place} and another in {keyring.place}: only one of them is used and renewed"
+        yield Finding("stores", "warning", message, "keyfob store")
+    elif held and setting == "file":
+        message = f"a login is in {keyring.place}, where the setting has nobody look"
+        yield Finding("stores", "warning", message, "keyfob store move file")
+    elif setting == "keyring" and _read(file)[0]:
+        message = f"a login is in {file.place}, where the setting has nobody look"
+        yield Finding("stores", "warning", message, "keyfob store move keyring")
+
+
+def _read(store: Store) -> tuple[object, KeyfobError | None]:
+    """What is there, and why it cannot be read."""
+    try:
+        return store.read(), None
+    except KeyfobError as error:
+        return None, error
+
+
+def _unusable(problem: KeyfobError, setting: str) -> Finding:
+    """auto can do without a keyring."""
+    from keyfob.stores.entry import NoKeyringError
+
+    if isinstance(problem, DamagedLoginError):
+        return Finding("stores", "problem", str(problem), "keyfob logout, which removes all of them; then keyfob login")
+    level: Level = "note" if setting == "auto" and isinstance(problem, NoKeyringError) else "problem"
+    return Finding("stores", level, str(problem), None if level == "note" else problem.hint)
 
 
 def _left_behind(login: Login) -> Iterator[Finding]:

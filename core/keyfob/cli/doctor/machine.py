@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from keyfob.cli.doctor.finding import Finding
+from keyfob.errors import KeyfobError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -164,14 +165,11 @@ def _keys(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 def _unset(session: Session, name: str) -> Iterator[Finding]:
     """An entry whose key is nowhere."""
-    from keyfob.errors import KeyfobError
-
-    provider = session.host.provider(name)
     try:
-        if provider.route.plugin != "envkey":
-            return
-        state, variable = provider.state(), provider.entry.fields.env_key
-    except KeyfobError:
+        provider = session.host.provider(name)
+        login = provider.login if provider.route.plugin == "envkey" else None
+        if login is not None and login.known() is None:
+            missing = login.missing()
+            yield Finding("environment", "warning", f"{name}: {missing}", missing.hint)
+    except KeyfobError:  # told with the configuration, or with the logins
         return
-    if not state.ready:
-        yield Finding("environment", "warning", f"{name}: {state.summary}", f"export {variable}=…")

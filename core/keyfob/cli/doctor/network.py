@@ -19,8 +19,14 @@ _UNUSED = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 
 
 def certificates(session: Session) -> Iterator[Finding]:
-    """The bundle that is added to the system's roots."""
+    """The bundle that is added to the system's roots. Raises ConfigError for one that cannot be used."""
+    from keyfob.clients.trust import trusted
+
     environ = session.host.environ
+    trusted(environ, shared=False)
+    for name in ("CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        if environ.get(name):
+            yield Finding("certificates", "note", f"{name} adds {environ[name]} to the system's roots")
     for name in _UNUSED:
         if environ.get(name):
             message = f"{name} is set; keyfob and Codex look at CODEX_CA_CERTIFICATE and SSL_CERT_FILE"
