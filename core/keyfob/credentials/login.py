@@ -99,10 +99,13 @@ class Login:
 
     def read(self, data: Data) -> Record:
         """The record that `data` is. Raises DamagedLoginError, OtherOriginError."""
+        self._see_that_it_is_ours(data)
+        return self.records.read(data)
+
+    def _see_that_it_is_ours(self, data: Data) -> None:
         if self._origin is not None and data.get(_ORIGIN) != self._origin:
             message = f"{self.provider}: what is stored in {self.store.place} was stored for {_origin_of(data)}"
             raise OtherOriginError(f"{message}, not for {self._origin}", hint=self.command)
-        return self.records.read(data)
 
     def known(self) -> Record | None:
         """The login that would be used, told without asking anybody; None where there is none."""
@@ -178,20 +181,23 @@ class Login:
         return SignedOut(tuple(removed), tuple(failed), tuple(still_valid))
 
     def remove_forbidden(self) -> PolicyError | None:
-        """Remove the stored login if that is what is used and breaks a rule that has it removed.
+        """Remove the stored login if it breaks a rule that has it removed.
 
-        Returns what it broke; None where nothing was removed. Nothing is revoked, as in Codex: other machines may be
-        under other rules. Raises StoreError, CredentialError.
+        Returns what it broke; None where nothing was removed. Of two places only the one that is read. Nothing is
+        revoked, as in Codex: other machines may be under other rules. Raises StoreError, CredentialError.
         """
         with self.store.lock():
-            record = self.stored() if self.records.given() is None else None
+            record = self.stored()
             broken = None if record is None else self._broken_by(record)
             if record is None or broken is None or not broken.removes:
                 return None
             with self.store.writing():
                 current = self.stored()
-                same = current is not None and current.fingerprint == record.fingerprint
-                return broken if same and self.store.delete() else None
+                if current is None or current.fingerprint != record.fingerprint:
+                    return None
+                self.store.remove()
+                self.store.clear()
+        return broken
 
     def _broken_by(self, record: Record) -> PolicyError | None:
         try:
@@ -218,16 +224,19 @@ class Login:
             answer = self.send(request) if request else None
         except (UnreachableError, UnansweredError) as error:
             return f"its issuer could not be told ({error})"
-        except CredentialError:
-            return "what was stored could not be read"
+        except CredentialError as error:
+            return str(error)
         return None if answer is None or answer.ok else f"its issuer answered {answer.status}"
 
     def _latest(self, store: Store) -> Data | None:
         """What is stored, with an issuer's answer that was not made part of it yet: that is the login which lives."""
         data, stage = store.read(), store.stage()
-        if data is None or self._rotation is None or stage is None:
+        if data is None or self._rotation is None:
             return data
-        record = self.read(data)
+        self._see_that_it_is_ours(data)  # the issuer that is configured now is none of another's business
+        if stage is None:
+            return data
+        record = self.records.read(data)
         try:
             return self._rotation.absorb(record, stage.document()) if stage.parent == record.fingerprint else data
         except ValueError:

@@ -1,0 +1,235 @@
+"""`keyfob logout`: the issuer is told, then the login is gone from every place; what stays is said."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from keyring.errors import KeyringLocked
+
+from keyfob.credentials.journal import Stage
+from keyfob.credentials.login import Login
+from keyfob.host import Host
+from keyfob.testing.issuer import Issuer
+from keyfob.testing.model_server import Answer, ModelServer
+
+from ..stores.conftest import Memory  # noqa: TID252
+from ..stores.conftest import memory as memory  # noqa: TID252
+from ..stores.conftest import use as use  # noqa: TID252
+from .signing import CONFIG, KEY, files, pipe, write_login
+
+API_KEY = {"auth_mode": "apikey", "OPENAI_API_KEY": KEY}
+
+
+@pytest.fixture
+def keyfob(keyfob):
+    """With a provider of each kind; `lab` takes a key, `corp` OpenAI's login."""
+    keyfob.configure(CONFIG)
+    return keyfob
+
+
+@pytest.fixture
+def issuer(keyfob):
+    """The issuer that keyfob turns to."""
+    with Issuer() as running:
+        keyfob.environ.update(running.environ)
+        yield running
+
+
+def in_keyring(keyfob, memory, data):
+    """Put OpenAI's login into the keyring, where keyfob looks for it."""
+    host = Host({}, places=keyfob.places, overrides=["cli_auth_credentials_store=keyring"])
+    host.store("openai", "openai").write(data)
+    assert memory.kept
+
+
+# What is done
+
+
+def test_the_login_is_revoked_and_then_removed(keyfob, issuer):
+    """With the refresh token, as Codex."""
+    login = issuer.login()
+    path = write_login(keyfob, login)
+    found = keyfob("logout", "corp")
+    assert (found.code, found.out, os.path.exists(path)) == (0, "", False)
+    assert [each["token"] for each in issuer.revoked] == [login["tokens"]["refresh_token"]]
+    assert f"{path.replace(keyfob.folder, '~')} is removed" in found.err
+
+
+def test_with_local_the_issuer_is_not_told(keyfob, issuer):
+    """The login may be in use on another machine."""
+    path = write_login(keyfob, issuer.login())
+    assert keyfob("logout", "corp", "--local").code == 0
+    assert (issuer.revoked, os.path.exists(path)) == ([], False)
+
+
+def test_a_renewed_login_that_was_not_written_yet_is_the_one_to_revoke(keyfob, issuer):
+    """A crash left the issuer's answer beside the record: the token in the record is spent."""
+    login = issuer.login(expires_in=-1)
+    write_login(keyfob, login)
+    _, answer = issuer.renewed({"refresh_token": login["tokens"]["refresh_token"]})
+    made = Host(keyfob.environ, places=keyfob.places).provider("corp").login
+    made.store.prepare(login)
+    made.store.put_stage(Stage(made.stored().fingerprint, json.dumps(answer).encode()))
+    assert keyfob("logout", "corp").code == 0
+    assert [each["token"] for each in issuer.revoked] == [answer["refresh_token"]]
+    assert not [name for name in os.listdir(keyfob.home) if "stage" in name or "journal" in name]
+
+
+@pytest.mark.parametrize("setting", ["file", "keyring", "auto", "ephemeral"])
+def test_every_place_is_cleared_whatever_the_setting(keyfob, issuer, memory, setting):
+    """A login that was left in the other place would come back with the setting; each is revoked."""
+    in_file, other = issuer.login(), issuer.login()
+    path = write_login(keyfob, in_file)
+    in_keyring(keyfob, memory, other)
+    assert keyfob("-c", f"cli_auth_credentials_store={setting}", "logout", "corp").code == 0
+    assert (os.path.exists(path), memory.kept) == (False, {})
+    assert {each["token"] for each in issuer.revoked} == {each["tokens"]["refresh_token"] for each in (in_file, other)}
+
+
+def test_a_key_of_another_provider_is_removed_alone(keyfob, memory, monkeypatch):
+    """From both places; OpenAI's login stays."""
+    for setting in ("file", "keyring"):
+        pipe(monkeypatch, KEY)
+        assert keyfob("-c", f"cli_auth_credentials_store={setting}", "login", "lab", "--with-api-key").code == 0
+    path = write_login(keyfob, API_KEY)
+    assert keyfob("logout").code == 0
+    assert (memory.kept, os.path.exists(path)) == ({}, True)
+    assert not os.path.exists(f"{keyfob.home}/keyfob/envkey/lab.json")
+    assert keyfob("status", "lab").code == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"auth_mode": "newerKind"}', '{"auth_mode": "chatgpt"}'])
+def test_a_damaged_login_is_removed(keyfob, text):
+    """It is the user's word."""
+    path = write_login(keyfob, text)
+    assert keyfob("logout", "corp").code == 0
+    assert not os.path.exists(path)
+
+
+def test_a_login_for_another_origin_is_removed(keyfob, monkeypatch):
+    """What cannot be used need not stay."""
+    pipe(monkeypatch, KEY)
+    keyfob("login", "lab", "--with-api-key")
+    keyfob.configure(CONFIG.replace("lab.example", "new.example"))
+    assert keyfob("logout", "lab").code == 0
+    assert not os.path.exists(f"{keyfob.home}/keyfob/envkey/lab.json")
+
+
+def test_of_a_link_both_ends_go(keyfob, tmp_path):
+    """The target holds the login."""
+    target = tmp_path / "elsewhere.json"
+    target.write_text(json.dumps(API_KEY))
+    target.chmod(0o600)
+    os.symlink(target, f"{keyfob.home}/auth.json")
+    assert keyfob("logout", "corp").code == 0
+    assert not target.exists()
+    assert not os.path.lexists(f"{keyfob.home}/auth.json")
+
+
+# What is said
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"), [(Answer(500), "its issuer answered 500"), (Answer(close=True), "could not be told")]
+)
+def test_an_issuer_that_fails_is_only_warned_of(keyfob, issuer, answer, said):
+    """The login is removed here all the same."""
+    path = write_login(keyfob, issuer.login())
+    with ModelServer(answers={"/oauth/revoke": [answer]}) as server:
+        found = keyfob("logout", "corp", CODEX_REVOKE_TOKEN_URL_OVERRIDE=f"{server.origin}/oauth/revoke")
+    assert (found.code, os.path.exists(path)) == (0, False)
+    assert "warning: the login is removed here, but may still be valid" in found.err
+    assert said in found.err
+
+
+@pytest.mark.slow  # the issuer is given ten seconds
+def test_an_issuer_that_hangs_is_not_waited_for(keyfob, issuer):
+    """As in Codex; the test would end at the limit of all tests otherwise."""
+    path = write_login(keyfob, issuer.login())
+    with ModelServer(answers={"/oauth/revoke": [Answer(hang=True)]}) as server:
+        found = keyfob("logout", "corp", CODEX_REVOKE_TOKEN_URL_OVERRIDE=f"{server.origin}/oauth/revoke")
+    assert (found.code, os.path.exists(path)) == (0, False)
+    assert "may still be valid" in found.err
+
+
+def test_not_signed_in_is_no_failure(keyfob):
+    """Exit code 0, as in Codex; and not even a lock file is made."""
+    before = files(keyfob.home)
+    for provider in ("corp", "lab"):
+        found = keyfob("logout", provider)
+        assert (found.code, f"{provider}: not signed in, nothing was stored" in found.err) == (0, True)
+    assert files(keyfob.home) == before
+
+
+@pytest.mark.parametrize(
+    ("provider", "variable"), [("corp", "CODEX_API_KEY"), ("corp", "CODEX_ACCESS_TOKEN"), ("lab", "LAB_KEY")]
+)
+def test_a_variable_that_is_still_there_is_named(keyfob, provider, variable):
+    """It goes on being used, and nobody can take it out of the shell but the user."""
+    found = keyfob("logout", provider, **{variable: "at-canary"})
+    assert (found.code, f"unset {variable}" in found.err, "canary" in found.err) == (0, True, False)
+
+
+class Locked(Memory):
+    """A keyring that is locked."""
+
+    def get_password(self, service, username):
+        raise KeyringLocked("canary")
+
+
+@pytest.mark.parametrize("setting", ["keyring", "auto"])
+def test_a_place_that_cannot_be_cleared_is_said_and_the_others_are(keyfob, use, setting):
+    """Exit code 1; the file is gone nevertheless."""
+    use(Locked())
+    path = write_login(keyfob, API_KEY)
+    found = keyfob("-c", f"cli_auth_credentials_store={setting}", "logout", "corp")
+    assert (found.code, os.path.exists(path), "canary" in found.err) == (1, False, False)
+    assert "is removed" in found.err
+    assert "the keyring is locked" in found.err
+
+
+def test_without_a_keyring_only_who_wants_one_is_told(keyfob):
+    """Most servers have none."""
+    assert keyfob("logout", "corp").code == 0
+    found = keyfob("-c", "cli_auth_credentials_store=keyring", "logout", "corp")
+    assert (found.code, "there is no keyring" in found.err) == (1, True)
+
+
+def test_a_folder_in_the_place_of_the_login_is_no_login(keyfob):
+    """It is left alone, and said."""
+    os.mkdir(f"{keyfob.home}/auth.json")
+    found = keyfob("logout", "corp")
+    assert (found.code, "auth.json" in found.err, "internal" in found.err) == (1, True, False)
+
+
+def test_a_provider_without_login_names_those_that_have_one(keyfob):
+    """Exit code 2."""
+    found = keyfob("logout", "open")
+    assert (found.code, "these take one: lab, corp" in found.err) == (2, True)
+
+
+def test_it_is_done_under_the_locks(keyfob, monkeypatch):
+    """keyfob's own, which a renewal holds, and those that Codex takes."""
+    write_login(keyfob, API_KEY)
+    held = []
+    remove = Login.remove
+
+    def told(self, places, **options):
+        for place in places:
+            for name in ("lock", "writing", "delete"):
+                monkeypatch.setattr(place, name, _told(held, name, getattr(place, name)))
+        return remove(self, places, **options)
+
+    monkeypatch.setattr(Login, "remove", told)
+    assert keyfob("logout", "corp").code == 0
+    assert held == ["lock", "writing", "delete"]
+
+
+def _told(held, name, function):
+    def told():
+        held.append(name)
+        return function()
+
+    return told
