@@ -29,6 +29,7 @@ COMMANDS = {
     "login": "sign in to a provider, by storing a key or a token",
     "status": "say how one is signed in: as whom, until when, and what to do",
     "logout": "sign out: revoke a login, and remove it everywhere",
+    "store": "say where logins are, and move them between file and keyring",
     "plugins": "list the plugins, and why one is not used",
     "config": "print the JSON Schema of the configuration files",
     "completion": "print what makes a shell complete keyfob's commands",
