@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from keyfob.testing.issuer import jwt
 
 KEY = "sk-benchmark-0123456789abcdef"
 BASE_URL = "https://llm.example.com/v1"
+
+# So many that a token has 2 KB.
+_SCOPES = 120
 
 _ENTRY = """
 [model_providers.p{number}]
@@ -51,3 +58,19 @@ def make_home(folder: str, providers: int, last: str) -> Home:
     with open(os.path.join(home.codex_home, "config.toml"), "w", encoding="utf-8") as file:
         file.write("".join([*entries, lab]))
     return home
+
+
+def write_login(home: Home, login: dict[str, Any]) -> dict[str, Any]:
+    """Write the login of Codex's auth.json; returns it. Its tokens get the size that OpenAI's have: 2 KB each."""
+    tokens = login["tokens"]
+    padded = {name: _padded(tokens[name]) for name in ("id_token", "access_token")}
+    login = {**login, "tokens": {**tokens, **padded}}
+    path = os.path.join(home.codex_home, "auth.json")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump(login, file, indent=2)
+    return login
+
+
+def _padded(token: str) -> str:
+    claims = token.split(".")[1]
+    return jwt(**json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4))), scp=["openid"] * _SCOPES)

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import ceil
 from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,7 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _respond(self) -> None:
         text = self.rfile.read(int(self.headers.get("content-length") or 0))
-        fields = json.loads(text) if text.startswith(b"{") else {}
+        fields = json.loads(text) if text.startswith(b"{") else dict(parse_qsl(text.decode()))
         headers = {name.lower(): value for name, value in self.headers.items()}
         status, body = self.server.issuer._answer(self.path, headers, fields)
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
