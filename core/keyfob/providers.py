@@ -13,7 +13,7 @@ from keyfob.clients.origin import BaseUrl, shown
 from keyfob.clients.signing import Signing
 from keyfob.config import snapshot
 from keyfob.config.builtin import FIXED, IDS
-from keyfob.config.policy import method_at
+from keyfob.config.policy import CHATGPT, method_at
 from keyfob.credentials.asking import asked
 from keyfob.credentials.login import Login
 from keyfob.credentials.source import CredentialSource, ForbiddenSource
@@ -219,13 +219,13 @@ class Provider:
         if policy is None or records is None:
             return
         variable = records.variable if records.given() == record.token else None
-        hint = f"unset {variable}" if variable else f"keyfob login {self.id}"
+        way_in = f"keyfob login {self.id}" + ("" if policy.permits(CHATGPT) else " --with-api-key")
         own = self.route.plugin == SHARED
         policy.judge(
             f"{self.id}: {variable or 'the login'}",
             record.method if own else str(self._counts_as),
             record.workspaces if own else (),
-            hint=hint,
+            hint=f"unset {variable}" if variable else way_in,
             stored=variable is None,
         )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import sys
 from pathlib import Path
 
+import keyring.core
 import pytest
 
 from keyfob import cli
@@ -16,6 +18,7 @@ from keyfob.stores.file import FileStore
 from keyfob.testing.issuer import Issuer
 
 from ..logins import KEY, PERSONAL, chatgpt  # noqa: TID252
+from ..stores.conftest import Memory  # noqa: TID252
 
 RULE = 'forced_login_method = "api"\n'
 USING = {
@@ -93,6 +96,7 @@ def test_a_command_that_would_use_a_forbidden_login_removes_it(openai, server, c
     assert said.code == 1
     assert f"({rule}:2). It was removed from {path}" in said.err + said.out
     assert "canary" not in said.err + said.out
+    assert command == "check" or "keyfob login p --with-api-key" in said.err
     assert "it ran" not in said.out
     assert not os.path.exists(path)
     assert not server.received
@@ -160,6 +164,23 @@ def test_only_the_provider_that_is_used_counts(openai):
     path = store(openai, chatgpt())
     assert openai("token", "lab").out == "sk-canary-lab\n"
     assert openai("check", "lab").code == 0
+    assert os.path.exists(path)
+
+
+def test_of_two_stored_logins_the_one_that_is_used_is_removed(openai, monkeypatch):
+    """With `auto` the other counts from then on, and is judged in its turn."""
+    backend = Memory()
+    monkeypatch.setattr(keyring.core, "_keyring_backend", backend)
+    account = "cli|" + hashlib.sha256(openai.home.encode()).hexdigest()[:16]
+    backend.kept["Codex Auth", account] = json.dumps(chatgpt())
+    openai.configure(f'{RULE}cli_auth_credentials_store = "auto"\n', "keyfob.toml")
+    path = store(openai, KEY)
+    said = openai("token")
+    assert said.code == 1
+    assert "It was removed from" in said.err
+    assert account in said.err
+    assert not backend.kept
+    assert openai("token").out == "sk-canary-key\n"
     assert os.path.exists(path)
 
 
