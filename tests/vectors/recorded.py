@@ -1,23 +1,30 @@
 """The recorded runs of the real Codex client: what each was given, and what it did.
 
 `data/` holds runs of Codex CLI 0.169.0 against a recording server on loopback, unchanged; all keys in them are made up.
-`{base}`, `{hostport}`, `{home}` and `{state}` stand for the run's own values; `{state}` is its CODEX_HOME.
+`{base}`, `{hostport}`, `{home}` and `{state}` stand for the run's own values; `{state}` is its CODEX_HOME. For tokens
+see tokens.py.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from itertools import pairwise
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .tokens import shifted, tokens_of
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 DATA = Path(__file__).parent / "data"
 STATE = ".codex"
 """CODEX_HOME, below the run's home."""
+SYSTEM = "/etc/codex/"
+"""The administrator's folder, as files of a run name it."""
 
 CLIENT_HEADERS = frozenset({
     # How a client presents itself; keyfob's user may send whatever it likes.
@@ -32,17 +39,43 @@ CLIENT_HEADERS = frozenset({
 """Headers that are the client's own business, not part of authentication."""
 
 CLIENT_POSTS = "/backend-api/ps/"
-"""Codex posts to its plugin catalogue there. All its other errands are GETs: models, WebSocket attempts, whoami."""
+"""Codex posts to its plugin catalogue there. All its other errands are GETs: models, WebSocket attempts."""
+ISSUER = {"/oauth/token": "token.refresh", "/oauth/revoke": "revoke", "/whoami": "whoami"}
+"""How a path of the issuer ends, and the recorder's key for it."""
 
-_ENDINGS = {
+_TURNS = {
     "Error loading config": "config",
     "Model provider": "config",
     "Missing environment variable": "missing-credential",
     "provider auth command": "command",
     "waiting for network": "unreachable",
     "workspace routing discovery": "workspace-routing",
+    "Logging out.": "policy",
+    "logged out or signed in to another account": "account-changed",
+    "Please log out and sign in again": "login-refused",
+    "Failed to refresh token": "renewal",
 }
-"""What a failed run says on stderr, and which of keyfob's errors, by its code, that would be."""
+_STATUS = {
+    "Not logged in": "not signed in",
+    "Logged in using ChatGPT": "ChatGPT",
+    "Logged in using personal access token": "personal access token",
+    "Error checking login status: failed to deserialize": "damaged",
+    "Error checking login status: failed to load CLI auth from keyring": "store not readable",
+}
+_LOGIN = {
+    "API key saved": "saved",
+    "Successfully logged in": "saved",
+    "provided via stdin": "missing-credential",
+    "did not contain valid UTF-8": "illegal-header",
+    "no longer supported": "usage",
+    "is disabled. Use": "policy",
+    "metadata request failed with status 401": "not-signed-in",
+    "failed to decode agent identity JWT": "credential",
+    "to keyring": "store",
+}
+_CONFIGURATION = {"Error loading config": "config"}
+_LOGOUT = {"Successfully logged out": "signed out", "Not logged in": "not signed in", "from keyring": "store"}
+"""What Codex says on stderr, and what that means: where keyfob fails too, its error's code."""
 
 
 @dataclass(frozen=True)
@@ -62,95 +95,290 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Call:
+    """One request to the issuer. `url` has no scheme; `body` is as it was sent."""
+
+    url: str
+    body: str
+    authorization: str | None
+    content_type: str | None
+
+    @property
+    def key(self) -> str:
+        """The recorder's key for it."""
+        return issuer_key(self.url) or ""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.url, self.body, self.authorization, self.content_type) if part)
+
+
+def issuer_key(path: str) -> str | None:
+    """The recorder's key for a path of the issuer, None for any other."""
+    return next((key for end, key in ISSUER.items() if path.endswith(end)), None)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """auth.json after a run: its fields by their path, in their order, and its mode; None where there is none.
+
+    A text that is no JSON object is one field, without a path.
+    """
+
+    fields: Mapping[str, object] | None = None
+    mode: str | None = None
+    newline: bool | None = None
+
+    @classmethod
+    def of(cls, text: str | None, before: str | None, mode: str | None) -> Stored:
+        """A time of renewal counts as new or as the old one."""
+        if text is None:
+            return cls()
+        fields = flattened(_json(text))
+        if "last_refresh" in fields:
+            old = flattened(_json(before or "")).get("last_refresh")
+            fields["last_refresh"] = _told(fields["last_refresh"], old)
+        return cls(fields, mode, text.endswith("\n"))
+
+
+_NANOSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
+
+
+def _told(value: object, old: object) -> object:
+    if value == old:
+        return "as before"
+    return "new" if isinstance(value, str) and _NANOSECONDS.fullmatch(value) else value
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def flattened(value: object, path: str = "") -> dict[str, object]:
+    """The leaves of a JSON value by their path."""
+    if not isinstance(value, Mapping):
+        return {path: value}
+    return {
+        at: leaf
+        for name, inner in value.items()
+        for at, leaf in flattened(inner, f"{path}.{name}" if path else name).items()
+    }
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What a run did: the requests it made, and how it ended: the last status, or the code of the error."""
+    """What a run did.
+
+    requests: those to the model. ending: what each step came to: a status, an error's code, or a word for what it
+    said, and the exit code where it was no turn. calls: those to the issuer. order: the keys of both kinds. waited:
+    whether it was held up by the lock that somebody held; None where nobody did.
+    """
 
     requests: Sequence[Request]
     ending: str
     command_ran: bool | None = None
     """Whether the token command was run; None where the recording does not tell."""
+    calls: Sequence[Call] = ()
+    order: Sequence[str] = ()
+    stored: Stored = field(default_factory=Stored)
+    waited: bool | None = None
 
 
 def differences(codex: Outcome, keyfob: Outcome) -> dict[str, object]:
-    """What keyfob did, by field, where Codex did something else; requests are compared as far as both made them."""
+    """What keyfob did, by field, where Codex did something else; requests are compared as far as both made them.
+
+    How often Codex repeats a call to the issuer in one step is its own business, and left out of `codex` already.
+    """
     found: dict[str, object] = {}
     if [ours.url for ours in keyfob.requests] != [theirs.url for theirs in codex.requests]:
         found["requests"] = [ours.url for ours in keyfob.requests]
     pairs = list(zip(keyfob.requests, codex.requests, strict=False))
-    for field in ("query", "authorization", "headers"):
-        if any(getattr(ours, field) != getattr(theirs, field) for ours, theirs in pairs):
-            found[field] = [getattr(ours, field) for ours, _ in pairs]
-    if keyfob.ending != codex.ending:
-        found["ending"] = keyfob.ending
-    if codex.command_ran not in (None, keyfob.command_ran):
-        found["command_ran"] = keyfob.command_ran
+    for name in ("query", "authorization", "headers"):
+        if any(getattr(ours, name) != getattr(theirs, name) for ours, theirs in pairs):
+            found[name] = [getattr(ours, name) for ours, _ in pairs]
+    if keyfob.calls != codex.calls:
+        found["calls"] = [str(call) for call in keyfob.calls]
+    if once(keyfob.order) != once(codex.order) and "calls" not in found and "requests" not in found:
+        found["order"] = list(keyfob.order)
+    for name in ("ending", "waited", "command_ran"):
+        if getattr(codex, name) not in (None, getattr(keyfob, name)):
+            found[name] = getattr(keyfob, name)
+    return found | _stored(codex.stored, keyfob.stored)
+
+
+def once(items: Sequence[Any]) -> list[Any]:
+    """The items without those that are the same as the one before."""
+    return [item for item, _ in groupby(items)]
+
+
+def _stored(codex: Stored, keyfob: Stored) -> dict[str, object]:
+    if codex.fields is None or keyfob.fields is None:
+        return {} if codex == keyfob else {"stored": keyfob.fields}
+    found: dict[str, object] = {}
+    names = dict.fromkeys([*codex.fields, *keyfob.fields])
+    other = {name: keyfob.fields.get(name) for name in names if keyfob.fields.get(name) != codex.fields.get(name)}
+    if other:
+        found["stored"] = other
+    common = [name for name in keyfob.fields if name in codex.fields]
+    if common != [name for name in codex.fields if name in keyfob.fields]:
+        found["stored_order"] = common
+    for name in ("mode", "newline"):
+        if getattr(codex, name) != getattr(keyfob, name):
+            found[name] = getattr(keyfob, name)
     return found
 
 
 class Vector:
-    """One recorded run."""
+    """One recorded run. group: the folder it is in. with_keyring: whether a Secret Service ran."""
 
     def __init__(self, path: Path) -> None:
         self.name = path.stem
+        self.with_keyring = "_daemon_" in self.name and "_no_daemon_" not in self.name
+        self.group = path.parent.name
         self._text = path.read_text(encoding="utf-8")
 
     def __repr__(self) -> str:
         return self.name
 
-    def given(self, values: Mapping[str, str]) -> Given:
-        """What the run was given, with `values` for its placeholders."""
+    @property
+    def run(self) -> Any:
+        """The recording, in placeholders."""
+        return json.loads(self._text)
+
+    def given(self, values: Mapping[str, str], now: int, aged: float = 0.0) -> Given:
+        """What the run was given, with `values` for its placeholders, as if it had begun at `now`.
+
+        aged: how many seconds older its login is.
+        """
         text = self._text
         for placeholder, value in values.items():
             text = text.replace(placeholder, value)
-        return Given(json.loads(text))
+        return Given(json.loads(text), now, aged)
+
+    def tokens(self, now: int) -> dict[str, str]:
+        """Placeholder → token, for each of the run."""
+        return tokens_of(json.dumps(self.run, ensure_ascii=False), now)
 
     @property
     def answers(self) -> Mapping[str, Sequence[Any]]:
-        """The server's script; what it holds for other endpoints answers Codex's own errands."""
-        scripted = json.loads(self._text)["given"].get("answers", {})
-        return {key: script for key, script in scripted.items() if key == "responses"}
+        """The server's script, by the recorder's keys."""
+        scripted: Mapping[str, Sequence[Any]] = self.run["given"].get("answers", {})
+        return scripted
 
     @property
     def codex(self) -> Outcome:
         """What Codex did, in placeholders."""
-        run = json.loads(self._text)
+        run = self.run
         posts = _posts(run)
-        requests = [Request.of(sent["host"] + sent["path"], sent["query"], sent["headers"]) for sent in posts]
+        issuer = [sent for sent in run["requests"] if sent["key"] in ISSUER.values()]
         runs = run.get("extra", {}).get("command_runs")
-        return Outcome(requests, _ending(run["steps"][0], posts), None if runs is None else int(runs) > 0)
+        held = "another process holds" in run.get("about", "")
+        return Outcome(
+            [Request.of(sent["host"] + sent["path"], sent["query"], sent["headers"]) for sent in posts],
+            " / ".join(dict.fromkeys(_ending(step, posts) for step in run["steps"])),
+            None if runs is None else int(runs) > 0,
+            [call for step in _by_step(run, issuer) for call in once([_call(sent) for sent in step])],
+            [sent["key"] for sent in run["requests"] if sent in posts or sent in issuer],
+            Stored.of(run["auth_after"], run["auth_before"], run.get("auth_after_mode")),
+            run["steps"][0]["seconds"] > _HELD_UP if held else None,
+        )
+
+
+# Seconds: the lock was held for 3.
+_HELD_UP = 2.0
 
 
 class Given:
     """What a run was given, its placeholders filled in; times are in seconds since the epoch."""
 
-    def __init__(self, run: Mapping[str, Any]) -> None:
+    def __init__(self, run: Mapping[str, Any], now: int, aged: float) -> None:
+        later = now - run["given"]["now"] - aged
         self.environ: Mapping[str, str] = run["env"]
         self.overrides = [value for flag, value in pairwise(run["steps"][0]["argv"]) if flag == "-c"]
-        self.now: float = run["given"]["now"]
-        self.models_asked_at = [self.now + sent["at_s"] for sent in run["requests"] if sent["key"] == "models"]
-        self.posted_at = next((self.now + sent["at_s"] for sent in _posts(run)), self.now)
-        self._texts = {f"{STATE}/config.toml": run["config"], f"{STATE}/auth.json": run["auth_before"]}
+        self.now: float = now
+        self.models_asked_at = [now + sent["at_s"] for sent in run["requests"] if sent["key"] == "models"]
+        self.posted_at = next((now + sent["at_s"] for sent in _posts(run)), self.now)
+        self.login = None if run["auth_before"] is None else shifted(run["auth_before"], later)
+        self._texts = {f"{STATE}/config.toml": run["config"], f"{STATE}/auth.json": self.login}
         self._files = run["given"].get("files", {})
+        self._mode = _MODES.get(run["name"], "0600")
 
-    def write(self, home: Path) -> None:
+    def write(self, home: Path, system: Path) -> None:
         """Write configuration, login and further files."""
-        plain = {name: {"text": text, "mode": "0600"} for name, text in self._texts.items() if text is not None}
+        plain = {name: {"text": text, "mode": self._mode} for name, text in self._texts.items() if text is not None}
         (home / STATE).mkdir(parents=True)
         for name, file in (plain | self._files).items():
-            (home / name).parent.mkdir(parents=True, exist_ok=True)
-            (home / name).write_text(file["text"], encoding="utf-8")
-            (home / name).chmod(int(file["mode"], 8))
+            place = system / name.removeprefix(SYSTEM) if name.startswith(SYSTEM) else home / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(file["text"], encoding="utf-8")
+            place.chmod(int(file["mode"], 8))
+
+
+_MODES = {"auth_json_mode_bits_0644": "0644", "refresh_file_mode_0644": "0644", "login_key_over_0644": "0644"}
+"""The mode of auth.json at the start, which the recorder did not keep; the runs' names tell it."""
 
 
 def _posts(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The requests to the model."""
-    return [sent for sent in run["requests"] if sent["method"] == "POST" and not sent["path"].startswith(CLIENT_POSTS)]
+    return [
+        sent
+        for sent in run["requests"]
+        if sent["method"] == "POST" and sent["key"] not in _ERRANDS and not sent["path"].startswith(CLIENT_POSTS)
+    ]
+
+
+def _by_step(run: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """The requests of each step; several at once count as one."""
+    copies = run["given"].get("steps", [{}])[0].get("copies", 1)
+    ends = [0, *(step["requests_so_far"] for step in run["steps"][copies - 1 :])]
+    return [[sent for sent in requests if start < sent["n"] <= end] for start, end in pairwise(ends)]
+
+
+_ERRANDS = (*ISSUER.values(), "token.code", "token.exchange")
+
+
+def _call(sent: Mapping[str, Any]) -> Call:
+    headers = sent["headers"]
+    return Call(sent["host"] + sent["path"], sent["body"], headers.get("authorization"), headers.get("content-type"))
 
 
 def _ending(step: Mapping[str, Any], posts: Sequence[Mapping[str, Any]]) -> str:
-    """How the run ended. A successful one may have logged errors that it went past."""
-    said = [ending for text, ending in _ENDINGS.items() if text in step["stderr"]]
-    return said[0] if said and step["exit"] != 0 else str(posts[-1]["answered"])
+    """How a step ended. A successful turn may have logged errors that it went past."""
+    said: str = step["stderr"]
+    if step["do"] == "turn":
+        if step["exit"] == "timeout":
+            return "timeout"
+        known = [ending for text, ending in _TURNS.items() if text in said]
+        return known[0] if known and step["exit"] != 0 else str(posts[-1]["answered"])
+    if step["do"] == "shell":
+        return _keyring(step["stdout"].partition("---")[0] + said)
+    return f"{_meaning(step['do'], said)} ({step['exit']})"
+
+
+def _keyring(listed: str) -> str:
+    """What `secret-tool search` lists, of one item at most."""
+    fields = dict(line.split(" = ", 1) for line in _HASH.sub("{hash}", listed).splitlines() if " = " in line)
+    attributes = {name.removeprefix("attribute."): value for name, value in fields.items() if name not in _OWN}
+    return item(fields["label"], fields["secret"], attributes) if fields else "no item"
+
+
+_HASH = re.compile(r"(?<=cli\|)[0-9a-f]{16}")
+# The item's own, and the schema, which the service adds to every item that names none.
+_OWN = ("label", "secret", "created", "modified", "schema")
+
+
+def item(label: str, secret: str, attributes: Mapping[str, str]) -> str:
+    """An item of the keyring, as a word for what a step came to."""
+    return f"item {label} {dict(sorted(attributes.items()))} {secret}"
+
+
+def _meaning(do: str, said: str) -> str:
+    if do == "login_status" and "API key configured - " in said:
+        return "API key " + said.partition("API key configured - ")[2].split("\n")[0]
+    table = _CONFIGURATION | {"login_status": _STATUS, "logout": _LOGOUT}.get(do, _LOGIN)
+    return next(meaning for text, meaning in table.items() if text in said)
 
 
 VECTORS = [Vector(path) for path in sorted(DATA.glob("*/*.json"))]

@@ -1,30 +1,24 @@
-"""What keyfob sends, and whether it sends, compared with what the real Codex client did in the same situation."""
+"""What keyfob sends, stores and says, compared with what the real Codex client did in the same situation."""
 
 from __future__ import annotations
 
-import os
 import socket
-from contextlib import nullcontext
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from keyfob import Host
-from keyfob.config.places import Places
-from keyfob.errors import ConfigError, KeyfobError
-from keyfob.httpx import Client
-from keyfob.testing.model_server import ModelServer, Received
-
-from .differences import AWAITING_OPENAI_LOGIN, DIFFERENCES
-from .recorded import STATE, VECTORS, Outcome, Request, Vector, differences
+from ..secret_service import secret_service as secret_service  # noqa: TID252
+from .differences import AGED_DIFFERENCES, AWAITING_BROWSER, DIFFERENCES
+from .recorded import VECTORS, Call, Outcome, Request, Stored, Vector, differences
+from .run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    import httpx
-
-NOT_SIGNED_IN = Outcome([], "not-signed-in")
+    from ..secret_service import SecretService  # noqa: TID252
 
 
 @pytest.fixture(autouse=True)
@@ -33,71 +27,26 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     real = socket.getaddrinfo
 
     def look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
-        if host != "127.0.0.1":
+        if host not in ("127.0.0.1", "localhost"):
             pytest.fail(f"a connection to {host} was tried")
         return real(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
-class Run:
-    """keyfob in the place of Codex: the same files, environment and answers."""
+@pytest.fixture(autouse=True)
+def _nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else renews, and an issuer that hangs goes on doing so."""
+    monkeypatch.setattr("keyfob.credentials.renewal.SECOND_LOOK", 0.0)
+    monkeypatch.setattr("keyfob_openai.rotation._REVOKE_TIMEOUT", 0.1)
 
-    def __init__(self, vector: Vector, server: ModelServer, home: Path) -> None:
-        self._server, self._home = server, home
-        self._earlier = len(server.received)
-        self._values = {
-            "{base}": server.origin,
-            "{hostport}": server.origin.removeprefix("http://"),
-            "{state}": str(home / STATE),
-            "{home}": str(home),
-        }
-        self._given = vector.given(self._values)
-        self._given.write(home)
-        self._now = self._given.now
-        self.host = self._host()
 
-    def _host(self) -> Host:
-        environ = {"PATH": os.environ["PATH"], "HOME": str(self._home), **self._given.environ}
-        beside = self._home.parent
-        return Host(
-            environ,
-            overrides=self._given.overrides,
-            places=Places(str(self._home / STATE), system=str(beside / "etc"), cache=str(beside / "cache")),
-            warn=lambda _: None,
-            clock=lambda: self._now,
-        )
-
-    def outcome(self) -> Outcome:
-        """Send what Codex sent, and tell what came of it, in placeholders."""
-        before = set(self._home.iterdir())
-        try:
-            ending = str(self._send().status_code)
-        except KeyfobError as error:
-            ending = "config" if isinstance(error, ConfigError) else error.code
-        received = self._server.received[self._earlier :]
-        posts = [self._request(each) for each in received if each.method == "POST"]
-        return Outcome(posts, ending, command_ran=set(self._home.iterdir()) != before)
-
-    def _send(self) -> httpx.Response:
-        """Codex asks for the models first: nothing to compare, but what a token command printed ages by it."""
-        with Client(host=self.host, verify=False) as client:  # reading the certificates takes longer than all the rest
-            for asked_at in self._given.models_asked_at:
-                self._now = asked_at
-                client.get("models")
-            self._now = self._given.posted_at
-            return client.post("responses", json={"model": "gpt-5", "input": "hi", "stream": True})
-
-    def _request(self, received: Received) -> Request:
-        """A header that was sent twice shows as both values."""
-        names = {name.lower() for name, _ in received.headers}
-        headers = {name: self._told(", ".join(received.header_list(name))) for name in names}
-        return Request.of(self._told(f"{received.header('host')}{received.path}"), received.query, headers)
-
-    def _told(self, text: str) -> str:
-        for placeholder, value in self._values.items():
-            text = text.replace(value, placeholder)
-        return text
+@pytest.fixture(autouse=True)
+def _no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's own keyring is looked into."""
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
+    monkeypatch.delenv("PYTHON_KEYRING_BACKEND", raising=False)
+    monkeypatch.setattr("keyring.core._keyring_backend", None)
 
 
 @pytest.fixture
@@ -108,63 +57,106 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-@pytest.fixture(scope="module")
-def ordinary_server() -> Iterator[ModelServer]:
-    """One for all runs without a script: each server takes a while to stop."""
-    with ModelServer() as server:
-        yield server
-
-
-@pytest.fixture
-def run(vector: Vector, ordinary_server: ModelServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """The vector's run by keyfob, in the folder where Codex was started: the home, or the project if there is one."""
-    scripted = ModelServer(answers=vector.answers) if vector.answers else nullcontext(ordinary_server)
-    with scripted as server:
-        run = Run(vector, server, home)
-        monkeypatch.chdir(home / "proj" if (home / "proj").exists() else home)
-        yield run
-
-
 def allowed(vector: Vector) -> Mapping[str, object]:
     """How keyfob may differ, and must, by field."""
-    if vector.name in AWAITING_OPENAI_LOGIN:
-        return differences(vector.codex, NOT_SIGNED_IN)
-    return next((runs[vector.name] for runs in DIFFERENCES.values() if vector.name in runs), {})
+    found: dict[str, object] = {}
+    for runs in DIFFERENCES.values():
+        found |= runs.get(vector.name, {})
+    return found
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=repr)
-def test_keyfob_does_what_codex_does(vector: Vector, run: Run) -> None:
+ALONE = [vector for vector in VECTORS if not vector.with_keyring]
+WITH_KEYRING = [vector for vector in VECTORS if vector.with_keyring and vector.name not in AWAITING_BROWSER]
+REFUSED = [vector for vector in VECTORS if vector.name.startswith("refresh_401_")]
+
+
+@pytest.mark.parametrize("vector", ALONE, ids=repr)
+def test_keyfob_does_what_codex_does(vector: Vector, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """But for the listed differences: each is there, and is exactly what the list says."""
-    assert differences(vector.codex, run.outcome()) == allowed(vector)
+    assert differences(vector.codex, Run(vector, home).outcome(monkeypatch)) == allowed(vector)
 
 
-@pytest.mark.parametrize("vector", [each for each in VECTORS if each.name in AWAITING_OPENAI_LOGIN], ids=repr)
-def test_an_entry_for_the_openai_login_is_routed_to_openai(vector: Vector, run: Run) -> None:
-    """Whatever else the entry holds."""
-    assert run.host.provider().route.plugin == "openai"
+@pytest.mark.e2e
+@pytest.mark.parametrize("vector", WITH_KEYRING, ids=repr)
+def test_keyfob_does_what_codex_does_with_a_keyring(
+    vector: Vector, home: Path, monkeypatch: pytest.MonkeyPatch, secret_service: SecretService
+) -> None:
+    """The same, where a Secret Service runs."""
+    outcome = Run(vector, home, service=secret_service).outcome(monkeypatch)
+    assert differences(vector.codex, outcome) == allowed(vector)
 
 
-def test_each_listed_difference_is_of_one_recorded_run() -> None:
-    """No entry outlives its run, and no run is listed twice."""
-    listed = [*AWAITING_OPENAI_LOGIN, *(name for runs in DIFFERENCES.values() for name in runs)]
-    assert sorted(listed) == sorted({vector.name for vector in VECTORS}.intersection(listed))
+@pytest.mark.parametrize("vector", REFUSED, ids=repr)
+def test_after_a_401_an_older_login_is_renewed_as_by_codex(
+    vector: Vector, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorded logins were seconds old, and such a one keyfob does not renew again; here they are an hour old."""
+    outcome = Run(vector, home, aged=3600.0).outcome(monkeypatch)
+    assert differences(vector.codex, outcome) == AGED_DIFFERENCES.get(vector.name, {})
+
+
+def test_each_listed_difference_is_of_a_recorded_run() -> None:
+    """No entry outlives its run."""
+    listed = {name for runs in DIFFERENCES.values() for name in runs} | set(AGED_DIFFERENCES) | AWAITING_BROWSER
+    assert listed <= {vector.name for vector in VECTORS}
+
+
+def test_no_field_of_a_run_is_listed_twice() -> None:
+    """Each difference has one explanation."""
+    fields = [(name, field) for runs in DIFFERENCES.values() for name, found in runs.items() for field in found]
+    assert len(fields) == len(set(fields))
 
 
 def test_every_field_is_compared() -> None:
     """What Codex did against a run that differs in all of it, and one that is the same."""
-    codex = Outcome([Request("h/v1/responses", "", "Bearer a", {})], "200", command_ran=False)
-    keyfob = Outcome([Request("h/v2/responses", "b=1", "Bearer b", {"x": ""})], "401", command_ran=True)
+    codex = Outcome(
+        [Request("h/v1/responses", "", "Bearer a", {})],
+        "200",
+        command_ran=False,
+        calls=[Call("h/oauth/token", "{}", None, "application/json")],
+        order=["token.refresh", "responses"],
+        stored=Stored({"a": 1, "b": 2}, "0600", newline=False),
+        waited=False,
+    )
+    keyfob = Outcome(
+        [Request("h/v2/responses", "b=1", "Bearer b", {"x": ""})],
+        "401",
+        command_ran=True,
+        calls=[Call("h/oauth/revoke", "", "Bearer c", None)],
+        order=["responses", "revoke"],
+        stored=Stored({"b": 2, "a": 3, "c": 4}, "0644", newline=True),
+        waited=True,
+    )
     assert differences(codex, codex) == {}
     assert differences(codex, keyfob) == {
         "requests": ["h/v2/responses"],
         "query": ["b=1"],
         "authorization": ["Bearer b"],
         "headers": [{"x": ""}],
+        "calls": ["h/oauth/revoke Bearer c"],
         "ending": "401",
+        "waited": True,
         "command_ran": True,
+        "stored": {"a": 3, "c": 4},
+        "stored_order": ["b", "a"],
+        "mode": "0644",
+        "newline": True,
     }
+    assert differences(codex, replace(codex, order=["responses", "token.refresh"])) == {
+        "order": ["responses", "token.refresh"]
+    }
+    assert differences(codex, replace(codex, stored=Stored())) == {"stored": None}
 
 
 def test_the_recorded_runs_are_all_there() -> None:
     """A wrong path would leave nothing to compare, and all of it green."""
-    assert len(VECTORS) == 131
+    groups = Counter(vector.group for vector in VECTORS)
+    assert groups == {
+        "providers": 97,
+        "builtin": 34,
+        "refresh": 55,
+        "status-login-logout": 35,
+        "policy": 22,
+        "store": 14,
+        "locks": 8,
+    }

@@ -18,6 +18,7 @@ REFRESH_URL = "CODEX_REFRESH_TOKEN_URL_OVERRIDE"
 REVOKE_URL = "CODEX_REVOKE_TOKEN_URL_OVERRIDE"
 OTHER_CLIENT_ID = "CODEX_APP_SERVER_LOGIN_CLIENT_ID"
 _HEADERS = {"Content-Type": "application/json", "originator": "keyfob"}
+_EXPIRY = "proactive_expiry"
 # By these OpenAI says that a refresh token is dead.
 _DEAD = frozenset({"refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"})
 # RFC 6749, section 5.2
@@ -30,8 +31,13 @@ _REVOKE_TIMEOUT = 10.0
 
 
 def refresh(record: Record, reason: str, environ: Mapping[str, str]) -> Exchange:
-    """The request that renews `record`; fields and order as Codex sends them."""
+    """The request that renews `record`; fields and order as Codex sends them.
+
+    reason: `proactive_expiry` is `scheduled` for a token that does not say when it expires.
+    """
     issuer, client_id = _provenance(record.data)
+    if reason == _EXPIRY and record.expires_at is None:
+        reason = "scheduled"
     body = {
         "client_id": client_id or environ.get(OTHER_CLIENT_ID, "").strip() or CLIENT_ID,
         "grant_type": "refresh_token",
