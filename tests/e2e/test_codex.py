@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from keyfob.testing.model_server import TEXT, ModelServer, Received
 
-from . import parts
+from .shared import CodexHome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from subprocess import CompletedProcess
 
 TOKEN: Final = "token-that-keyfob-prints"
 # Codex's half. It reads no key that it does not know, and never reads keyfob.toml.
@@ -35,25 +33,14 @@ BEARER: Final = f'experimental_bearer_token = "{TOKEN}"'
 
 
 @pytest.fixture
-def turn(codex: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def turn(codex: str, tmp_path: Path) -> Callable[..., CompletedProcess[str]]:
     """Runs one turn of Codex with keyfob's half of the entry in keyfob.toml, and these variables set."""
+    home = CodexHome(tmp_path, {})
 
-    def turn(server: ModelServer, half: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        home = tmp_path / "codex"
-        home.mkdir()
-        (home / "config.toml").write_text(CONFIG.format(base_url=server.base_url))
-        (home / "keyfob.toml").write_text(f"[model_providers.corp]\n{half}\n")
-        base = parts.offline_environ(str(tmp_path))
-        path = os.pathsep.join([os.path.dirname(sys.executable), base["PATH"]])
-        return subprocess.run(
-            [codex, "exec", "--skip-git-repo-check", "-s", "read-only", "hi"],
-            cwd=tmp_path,
-            env={**base, "PATH": path, "CODEX_HOME": str(home), **environ},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+    def turn(server: ModelServer, half: str, **environ: str) -> CompletedProcess[str]:
+        home.configure(CONFIG.format(base_url=server.base_url))
+        home.configure(f"[model_providers.corp]\n{half}\n", "keyfob.toml")
+        return home.turn(**environ)
 
     return turn
 

@@ -1,4 +1,4 @@
-"""`requires_openai_auth` at a proxy, with either kind of login: `keyfob request`, and the SDK on both HTTP libraries."""
+"""`requires_openai_auth` at a proxy, with either kind of login: `keyfob request`, and the SDK of either library."""
 
 from __future__ import annotations
 
