@@ -48,6 +48,8 @@ SERVICE = "Codex Auth"
 SEEDED = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-seeded-by-means-of-secret-tool"}
 """What was in the keyring at the start of runs that say so; the recorder kept of it what status shows."""
 
+_stopping = ThreadPoolExecutor(4)
+
 _BODY = {"model": "gpt-5", "input": "hi", "stream": True}
 
 
@@ -96,7 +98,8 @@ class Run:
 
     def outcome(self, monkeypatch: pytest.MonkeyPatch) -> Outcome:
         """Do what Codex did, and tell what came of it, in placeholders."""
-        with self._server as server:
+        server = self._server.start()
+        try:
             _stand_in(monkeypatch, server.origin)
             self._prepare(server)
             monkeypatch.chdir(self._home / "proj" if (self._home / "proj").exists() else self._home)
@@ -106,7 +109,9 @@ class Run:
                 self._service.add(json.dumps(SEEDED), service=SERVICE, username=f"cli|{own}")
             waited, ending = self._held_up(lambda: self._steps(monkeypatch))
             ran = set(self._home.iterdir()) != before
-            received = server.received
+        finally:
+            _stopping.submit(server.stop)  # it takes as long as all the rest
+        received = server.received
         sent = [each for each in received if each.method == "POST" or issuer_key(each.path)]
         keys = [issuer_key(each.path) for each in sent]
         requests = [self._request(each) for each, key in zip(sent, keys, strict=True) if key is None]
