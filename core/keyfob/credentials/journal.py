@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import RootModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from keyfob.credentials.exchange import json_object
 
@@ -68,15 +68,19 @@ class Journal:
 
     def dumped(self) -> bytes:
         """As JSON."""
-        return RootModel[Journal](self).model_dump_json().encode()
+        return _JOURNAL.dump_json(self)
 
     @classmethod
     def parsed(cls, text: bytes) -> Journal:
         """Of JSON. What cannot be read is as good as nothing: a journal holds no part of a login."""
         try:
-            return RootModel[Journal].model_validate_json(text).root
+            return _JOURNAL.validate_json(text)
         except ValidationError:
             return cls()
+
+
+# Made at once: in a waiter's turn at the lock it would hold up all who come after.
+_JOURNAL = TypeAdapter(Journal)
 
 
 @dataclass(frozen=True, slots=True)
