@@ -38,7 +38,7 @@ def arguments(parser: Parser) -> None:
         parser.add_argument(f"--with-{method}", action="append_const", const=method, dest="methods", help=words)
     parser.add_argument("--replace", action="store_true", help="also replace a stored login that cannot be read")
     parser.add_argument("--api-key", nargs="?", action=_Refused, help=argparse.SUPPRESS)
-    parser.epilog = "A ChatGPT login that `codex login` has made is used as it is."
+    parser.epilog = "A ChatGPT login is made by `codex login`, and used as it is."
 
 
 def run(options: argparse.Namespace, session: Session) -> int:
@@ -63,7 +63,8 @@ def _method(login: Login, named: list[str]) -> str:
         raise UsageError("one method at a time", hint=ways)
     if not named:
         kinds = " or ".join(f"an {_METHODS[method]}" for method in possible)
-        raise UsageError(f"say how to sign in to {login.provider}: with {kinds}", hint=ways)
+        chatgpt = "; a ChatGPT login is made by `codex login`, and used as it is" if login.shared else ""
+        raise UsageError(f"say how to sign in to {login.provider}: with {kinds}{chatgpt}", hint=ways)
     if named[0] not in possible:
         raise UsageError(f"{login.provider} takes no {_METHODS[named[0]]}", hint=ways)
     return named[0]

@@ -23,7 +23,7 @@ def secret(what: str, whom: str, terminal: Terminal) -> str:
     text = _typed(f"{what} for {whom} (not shown): ") if typing() else _piped(what, terminal)
     found = text.strip()
     if not found:
-        raise MissingCredentialError(f"no {what} was given", hint="printenv KEY | keyfob login PROVIDER --with-api-key")
+        raise MissingCredentialError(f"no {what} was given", hint="pipe it in, or type it on a terminal")
     illegal = illegal_part(found)
     if illegal:
         message = f"the {what} that was given cannot stand in an HTTP header: it has {illegal}"

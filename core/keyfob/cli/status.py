@@ -206,6 +206,7 @@ def _where(shown: _Shown) -> Iterator[tuple[str, str, str]]:
     found = shown.found
     if not found.absent:
         yield ("stored in" if found.stored else "comes from"), found.place, ""
-    yield "store", f"{shown.setting}: {shown.remark}" if shown.remark else shown.setting, ""
+    if found.stored:
+        yield "store", f"{shown.setting}: {shown.remark}" if shown.remark else shown.setting, ""
     if found.overruled:
-        yield "overruled", f"the login in {found.overruled} is not used while the variable is set", "yellow"
+        yield "overruled", f"{found.overruled} holds a login, which is not used while the variable is set", "yellow"

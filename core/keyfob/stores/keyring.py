@@ -81,7 +81,7 @@ class KeyringStore(Aside):
         return data
 
     def _damaged(self, what: str) -> DamagedLoginError:
-        return DamagedLoginError(f"{self.place} {what}", hint="keyfob login replaces it")
+        return DamagedLoginError(f"{self.place} {what}", hint="`keyfob login --replace` replaces it")
 
     def write(self, data: Data) -> None:
         """See `Store.write`. As Codex writes it: JSON without blanks."""
