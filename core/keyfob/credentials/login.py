@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
-from keyfob.credentials.record import Rotation
+from keyfob.credentials.headers import illegal_part
+from keyfob.credentials.record import Rotation, record_in
 from keyfob.credentials.renewal import Renewal
 from keyfob.errors import (
     CredentialError,
     DamagedLoginError,
+    IllegalHeaderError,
     MissingCredentialError,
     NotSignedInError,
     OtherOriginError,
@@ -92,15 +94,20 @@ class Login:
     def stored(self) -> Record | None:
         """The stored login, not judged yet; None where there is none.
 
-        Raises StoreError, DamagedLoginError, OtherOriginError.
+        Raises StoreError, DamagedLoginError, OtherOriginError, IllegalHeaderError.
         """
         data = self.store.read()
         return None if data is None else self.read(data)
 
     def read(self, data: Data) -> Record:
-        """The record that `data` is. Raises DamagedLoginError, OtherOriginError."""
+        """The record that `data` is. Raises DamagedLoginError, OtherOriginError, IllegalHeaderError."""
         self._see_that_it_is_ours(data)
-        return self.records.read(data)
+        record = record_in(self.store.place, data, self.records)
+        illegal = illegal_part(record.token)
+        if illegal:
+            message = f"{self.store.place}: what is stored there cannot stand in an HTTP header: it has {illegal}"
+            raise IllegalHeaderError(message, hint=self.command)
+        return record
 
     def _see_that_it_is_ours(self, data: Data) -> None:
         if self._origin is not None and data.get(_ORIGIN) != self._origin:
@@ -161,7 +168,7 @@ class Login:
     def _see_that_it_is_sound(self) -> None:
         try:
             self.stored()
-        except OtherOriginError:
+        except (OtherOriginError, IllegalHeaderError):
             return  # it was the user's own, and is of no use any more
 
     def remove(self, places: Iterable[Store], *, revoke: bool = True) -> SignedOut:

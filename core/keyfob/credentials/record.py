@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from keyfob.errors import DamagedLoginError
+
 if TYPE_CHECKING:
     from keyfob.credentials.credential import Credential
     from keyfob.credentials.exchange import Answer, Exchange
@@ -46,6 +48,14 @@ class Record:
     def whose(self) -> tuple[str, str | None]:
         """What must stay the same while a program runs: a request made for one account is not billed to another."""
         return self.method, self.account
+
+
+def record_in(place: str, data: Data, records: Records) -> Record:
+    """The login that is stored there as `data`. Raises DamagedLoginError that names the place."""
+    try:
+        return records.read(data)
+    except DamagedLoginError as error:
+        raise DamagedLoginError(f"{place}: {error}", hint=error.hint) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from keyfob.credentials import timing
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.journal import LONGEST_WAIT, Intent, Journal, Outcome, Skew, Stage
+from keyfob.credentials.record import record_in
 from keyfob.errors import (
     ConfigError,
     DamagedLoginError,
@@ -113,7 +114,7 @@ class Renewal:
         data = self.store.read()
         if data is None:
             raise self._signed_out()
-        return self._rotation.read(data)
+        return record_in(self.store.place, data, self._rotation)
 
     def _signed_out(self) -> NotSignedInError:
         return NotSignedInError(f"{self.provider}: signed out meanwhile", hint=f"keyfob login {self.provider}")
@@ -225,7 +226,7 @@ class Renewal:
         data = self.store.read()
         if data is None:
             return None, False
-        current = self._rotation.read(data)
+        current = record_in(self.store.place, data, self._rotation)
         if current.secret != record.secret:
             return current, False
         self.store.write(self._rotation.absorb(current, stage.document()))

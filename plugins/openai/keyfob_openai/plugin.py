@@ -14,12 +14,14 @@ from keyfob.plugin import (
     Credential,
     CredentialError,
     Exchange,
+    IllegalHeaderError,
     KeyfobError,
     NoOptions,
     ProviderInfo,
     Record,
     StoredAuth,
     hookimpl,
+    illegal_part,
     masked,
 )
 from keyfob_openai import login, personal, rotation
@@ -56,7 +58,14 @@ class OpenAILogins:
         return self._variable(API_KEY) or self._variable(ACCESS_TOKEN) or None
 
     def of_environment(self, secret: str) -> Record:
-        """An API key, or a personal access token. Raises CredentialError for any other CODEX_ACCESS_TOKEN."""
+        """An API key, or a personal access token.
+
+        Raises CredentialError for any other CODEX_ACCESS_TOKEN, IllegalHeaderError for what cannot be sent.
+        """
+        illegal = illegal_part(secret)
+        if illegal:
+            message = f"the value of {self.variable} cannot stand in an HTTP header: it has {illegal}"
+            raise IllegalHeaderError(message, hint=f"set {self.variable} anew; a copied key is one line of ASCII")
         if self.variable == API_KEY:
             return login.record_of({"auth_mode": "apikey", "OPENAI_API_KEY": secret})
         return login.record_of(_personal_data(secret, ACCESS_TOKEN))
