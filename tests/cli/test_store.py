@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 from keyring.errors import KeyringLocked
 
+from keyfob.cli.terminal import Terminal
 from keyfob.stores.choice import places
+from keyfob.stores.keyring import KeyringStore
 
 from ..logins import KEY, chatgpt  # noqa: TID252
 from ..stores.conftest import memory as memory  # noqa: TID252
 from ..stores.conftest import use as use  # noqa: TID252
 from ..stores.test_keyring import Failing  # noqa: TID252
-from .signing import CONFIG, Keyboard, write_login
+from .signing import CONFIG, pipe, write_login
 
 KEYRING = f'cli_auth_credentials_store = "keyring"\n{CONFIG}'
 AUTO = f'cli_auth_credentials_store = "auto"\n{CONFIG}'
@@ -176,17 +177,24 @@ def test_an_administrators_word_on_the_place_counts(keyfob, memory):
     assert both(keyfob)[1].read() == KEY
 
 
-def test_a_person_at_the_terminal_is_asked_to_unlock_and_nobody_else(keyfob, use, monkeypatch, memory):
+@pytest.mark.parametrize(
+    "command", [("store", "move", "keyring"), ("logout", "corp"), ("login", "corp", "--with-api-key")]
+)
+def test_a_person_at_the_terminal_is_asked_to_unlock_and_nobody_else(keyfob, monkeypatch, memory, command):
     """Before any lock is held."""
-    from keyfob.stores.keyring import KeyringStore
-
+    keyfob.configure(KEYRING)
     asked = []
-    monkeypatch.setattr(KeyringStore, "unlock", lambda self: asked.append(self.place))
-    keyfob("store", "move", "keyring")
-    assert asked == []
-    monkeypatch.setattr(sys, "stdin", Keyboard())
-    keyfob("store", "move", "keyring")
-    assert asked
+
+    def unlock(store):
+        with store.lock(wait=False), store.writing():
+            asked.append(store.place)
+
+    monkeypatch.setattr(KeyringStore, "unlock", unlock)
+    for attended in (False, True):
+        pipe(monkeypatch, "sk-canary-0123456789")
+        monkeypatch.setattr(Terminal, "attended", attended)
+        assert keyfob(*command).code == 0
+        assert bool(asked) == attended
 
 
 @pytest.mark.parametrize("arguments", [["move"], ["move", "memory"], ["copy", "file"]])

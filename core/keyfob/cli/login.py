@@ -50,6 +50,8 @@ def run(options: argparse.Namespace, session: Session) -> int:
             'nothing would be kept: cli_auth_credentials_store is "ephemeral"',
             hint=f"export {login.records.variable}=…",
         )
+    if session.terminal.attended:
+        login.store.unlock()  # before the secret is asked for, which would be in vain
     given = secret(_METHODS[method], login.whom, session.terminal)
     _saved(login, login.records.made(method, given), session, replace=options.replace)
     _tell(login, method, session)

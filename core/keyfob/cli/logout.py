@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from keyfob.cli.logins import login_of
 from keyfob.cli.text import homely
-from keyfob.errors import EXIT_OK, EXIT_REFUSED
+from keyfob.errors import EXIT_OK, EXIT_REFUSED, StoreError
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +31,12 @@ def run(options: argparse.Namespace, session: Session) -> int:
     """Sign out; exit code 1 if a place could not be cleared."""
     login = login_of(session, options.provider, "logout")
     plugin = session.host.provider(login.provider).route.plugin
-    done = login.remove(session.host.stores(plugin, login.provider), revoke=not options.local)
+    stores = session.host.stores(plugin, login.provider)
+    if session.terminal.attended:
+        for store in stores:
+            with contextlib.suppress(StoreError):  # what stays shut is told as not cleared
+                store.unlock()
+    done = login.remove(stores, revoke=not options.local)
     _tell(login, done, session)
     return EXIT_REFUSED if done.failed else EXIT_OK
 

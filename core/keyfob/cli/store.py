@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from keyfob.cli.logins import logins
-from keyfob.cli.secret import typing
 from keyfob.cli.text import Cell, homely
 from keyfob.errors import EXIT_OK, EXIT_REFUSED, ConfigError, KeyfobError, UsageError
 
@@ -174,8 +173,8 @@ def _moved(kept: _Kept, target: str, session: Session, *, replace: bool) -> bool
     from keyfob.stores.move import move
 
     try:
-        if typing():
-            kept.keyring.unlock()  # here somebody can be asked, and no lock is held
+        if session.terminal.attended:
+            kept.keyring.unlock()
         moved = move(kept.file, kept.keyring, target, replace=replace)
     except KeyfobError as error:
         session.terminal.error(error)

@@ -49,6 +49,11 @@ class Terminal:
         return _is_terminal(self.out)
 
     @property
+    def attended(self) -> bool:
+        """Whether a person is there who can be asked for something, such as to unlock the keyring."""
+        return _is_terminal(self.err)
+
+    @property
     def width(self) -> int:
         """Columns of the terminal: COLUMNS, else what it says itself."""
         given = self._environ.get("COLUMNS", "")

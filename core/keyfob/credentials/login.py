@@ -158,7 +158,6 @@ class Login:
         record = self.completed(self.records.read(data))
         self.records.credential(record)  # raises what cannot be sent
         bound = data if self._origin is None else {_ORIGIN: self._origin, **data}
-        self.store.unlock()
         with self.store.lock(), self.store.writing():
             if not replace_damaged:
                 self._see_that_it_is_sound()
@@ -251,14 +250,11 @@ class Login:
 
 
 def _empty(store: Store) -> bool:
-    """Whether nothing is there; the user is asked to open the place, if that cannot be seen otherwise."""
+    """Whether nothing is there."""
     try:
         return store.read() is None
     except DamagedLoginError:
         return False
-    except StoreError:
-        store.unlock()
-    return store.read() is None
 
 
 def _origin_of(data: Data) -> str:

@@ -119,7 +119,8 @@ def missing(why: str) -> NoKeyringError:
 def locked() -> StoreError:
     """It is locked, and nobody is asked here."""
     return StoreError(
-        "the keyring is locked", hint="unlock it, for example with `keyfob login` on a terminal, and try again"
+        "the keyring is locked",
+        hint="unlock it in the desktop's keyring program, or sign in anew on a terminal: keyfob login",
     )
 
 
