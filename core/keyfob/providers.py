@@ -314,7 +314,7 @@ class Provider:
 
         entry, route = part(lambda: self.entry), part(lambda: self.route)
         loaded, base_url = part(lambda: self.loaded), part(lambda: self.base_url)
-        state = part(self.state)
+        state, policy = part(self.state), part(lambda: self.policy)
         credential = part(lambda: self.source.peek())
         own = (*entry.fields.http_headers, *entry.fields.env_http_headers) if entry else ()
         return Explanation(
@@ -328,6 +328,7 @@ class Provider:
             ready=state.ready if state else None,
             state=state.summary if state else None,
             comes_from=state.comes_from if state else None,
+            policy=tuple(map(str, policy.rules)) if policy else (),
             expires_at=credential.expires_at if credential else state.expires_at if state else None,
             headers=tuple(dict.fromkeys([*own, *(state.headers if state else ())])),
             query_params=tuple(entry.fields.query_params) if entry else (),

@@ -348,6 +348,7 @@ def test_every_kind_of_key_for_openai_counts_as_an_api_key(home, kind):
     explained = provider.explain()
     assert (explained.ready, explained.faults) == (False, ())
     assert "forbidden by policy" in str(explained.state)
+    assert explained.policy == (f'forced_login_method = "chatgpt" ({home.folder}/config.toml:1)',)
     if kind not in {"command", "none"}:
         assert home.provider(f'forced_login_method = "api"\n{entry}').headers()
 

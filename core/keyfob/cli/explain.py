@@ -81,11 +81,13 @@ def _decision(found: Explanation) -> Iterator[Row]:
 
 
 def _credential(found: Explanation) -> Iterator[Row]:
-    """Where it comes from, whether it is there, and until when it is good."""
+    """Where it comes from, whether it is there and may be used, and until when it is good."""
     if found.state is not None:
         yield "state", Cell(found.state, "green" if found.ready else "yellow")
     if found.comes_from is not None:
         yield "credential", Cell(found.comes_from)
+    for rule in found.policy:
+        yield "policy", Cell(rule)
     if found.expires_at is not None:
         yield "good until", Cell(rfc3339(found.expires_at) or "the end of all calendars")
     elif found.state is not None:

@@ -33,7 +33,8 @@ class Verdict:
 class Explanation:
     """Everything that decides how requests to one provider are authenticated; no value that could be a secret.
 
-    What could not be found out because of a fault is None or empty, and `faults` says why.
+    policy: the rules that its credentials are under, each with its place. What could not be found out because of a
+    fault is None or empty, and `faults` says why.
     """
 
     provider: str
@@ -44,6 +45,7 @@ class Explanation:
     ready: bool | None = None
     state: str | None = None
     comes_from: str | None = None
+    policy: tuple[str, ...] = ()
     expires_at: float | None = None
     headers: tuple[str, ...] = ()
     query_params: tuple[str, ...] = ()
