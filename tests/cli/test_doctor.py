@@ -10,7 +10,10 @@ import time
 import pytest
 
 from keyfob.cli.doctor import machine
+from keyfob.stores.choice import places
 from keyfob.testing import Issuer
+
+from ..stores.conftest import Memory  # noqa: TID252
 
 ENTRY = '[model_providers.p]\nname = "P"\nbase_url = "https://p.example/v1"\nrequires_openai_auth = true\n'
 KEY = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-canary-doctor"}
@@ -245,6 +248,42 @@ def test_the_rules_in_force(keyfob):
     """Each with its place."""
     path = keyfob.configure('forced_login_method = "api"\n')
     assert findings(keyfob, "policy") == [("note", f'forced_login_method = "api" ({path}:1)', None)]
+
+
+@pytest.fixture
+def keyring_store(keyfob, monkeypatch):
+    """The place in a keyring where the OpenAI login would be."""
+    monkeypatch.setattr("keyring.core._keyring_backend", Memory())
+    return places(keyfob.home, "openai", "openai", lambda _: None)[1]
+
+
+@pytest.mark.parametrize(
+    ("setting", "in_file", "in_keyring", "mend"),
+    [
+        ("file", True, False, None),
+        ("keyring", False, True, None),
+        ("auto", True, True, "keyfob store"),
+        ("file", True, True, "keyfob store"),
+        ("file", False, True, "keyfob store move file"),
+        ("keyring", True, False, "keyfob store move keyring"),
+    ],
+)
+def test_logins_in_two_places_and_in_the_wrong_one(keyfob, keyring_store, setting, in_file, in_keyring, mend):
+    """Are told with the command that mends it."""
+    keyfob.configure(f'cli_auth_credentials_store = "{setting}"\n{ENTRY}')
+    if in_file:
+        login(keyfob, KEY)
+    if in_keyring:
+        keyring_store.write(KEY)
+    levels = {None: []}.get(mend, [("warning", mend)])
+    assert [(level, mended) for level, _, mended in findings(keyfob, "stores")[1:]] == levels
+
+
+@pytest.mark.parametrize(("setting", "level"), [("keyring", "problem"), ("auto", "note")])
+def test_a_keyring_that_is_not_there(keyfob, setting, level):
+    """Is a problem only for who needs it."""
+    keyfob.configure(f'cli_auth_credentials_store = "{setting}"\n{ENTRY}')
+    assert levels(keyfob, "stores") == ["note", level]
 
 
 def test_an_examination_that_breaks_is_a_finding_itself(keyfob, monkeypatch):
