@@ -8,9 +8,12 @@ Only `token`, `headers --reveal` and `exec` may print one.
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import pickle
+import sys
+import time
 import traceback
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -26,14 +29,15 @@ from keyfob import Host, Provider
 from keyfob.cli.run import run
 from keyfob.cli.terminal import Terminal
 from keyfob.config.places import Places
+from keyfob.testing.issuer import jwt
 from keyfob.testing.model_server import Answer, ModelServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-KINDS = ("argument", "bearer", "command", "dotenv", "environment", "header", "header-variable", "misplaced", "override",
-         "query")  # fmt: skip
+KINDS = ("access-token", "argument", "bearer", "command", "dotenv", "environment", "header", "header-variable",
+         "id-token", "misplaced", "override", "query", "refresh-token", "stored-key", "typed")  # fmt: skip
 CANARIES = {kind: f"canary-{kind}-5f3c9a" for kind in KINDS}
 
 CONFIG = """
@@ -44,6 +48,14 @@ env_key = "ENV_KEY"
 [model_providers.dotenv]
 base_url = "{origin}/v1"
 env_key = "DOTENV_KEY"
+
+[model_providers.stored]
+base_url = "{origin}/v1"
+env_key = "STORED_KEY"
+
+[model_providers.chatgpt]
+base_url = "{origin}/v1"
+requires_openai_auth = true
 
 [model_providers.bearer]
 base_url = "{origin}/v1"
@@ -429,6 +441,131 @@ class TestCommandLine:
         planted = {world.home / "config.toml", world.home / ".env"}
         written = [path for folder in (world.home, world.cache) for path in folder.rglob("*") if path.is_file()]
         assert [path.name for path in written if path not in planted and seen_in(path.read_text("latin-1"))] == []
+
+
+LOGINS = ("chatgpt", "stored")
+ABOUT_LOGINS = (
+    ("status",),
+    ("status", "--json"),
+    ("login", "status", "PROVIDER"),
+    ("login", "PROVIDER"),
+    ("login", "PROVIDER", "--with-api-key", "{misplaced}"),
+    ("login", "{misplaced}", "--with-api-key"),
+    ("login", "--api-key", "{misplaced}"),
+    ("login", "--with-api-key={misplaced}"),
+    ("logout", "{misplaced}"),
+    ("logout", "PROVIDER", "--local"),
+    ("logout", "PROVIDER"),
+)
+# What may stand in the place of a login.
+BROKEN_LOGINS = (
+    '{{"auth_mode": "chatgpt", "tokens": {{"access_token": "{misplaced}"',
+    '["{misplaced}"]',
+    '"{misplaced}"',
+    '{{"auth_mode": "{misplaced}"}}',
+    '{{"auth_mode": ["{misplaced}"], "origin": "{misplaced}", "api_key": ["{misplaced}"]}}',
+    '{{"auth_mode": "chatgpt", "tokens": "{misplaced}"}}',
+    '{{"auth_mode": "chatgpt", "tokens": {{"id_token": "{misplaced}", "access_token": "x", "refresh_token": "y"}}}}',
+    '{{"OPENAI_API_KEY": "one\\n{misplaced}"}}',
+    '{{"personal_access_token": "{misplaced}"}}',
+    '{{"last_refresh": "{misplaced}", "tokens": {{"id_token": "a.e30.b", "access_token": "x", "refresh_token": "y"}}}}',
+)
+
+
+class SignedIn(World):
+    """The same world with a login of each kind."""
+
+    def __init__(self, folder: Path, server: ModelServer) -> None:
+        super().__init__(folder, server)
+        for name in ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", "CODEX_REVOKE_TOKEN_URL_OVERRIDE", "CODEX_AUTHAPI_BASE_URL"):
+            self.environ[name] = f"{server.origin}/issuer"
+        self.write("auth.json", self.tokens(expires_in=3600))
+        self.write("keyfob/envkey/stored.json", {"origin": server.origin, "api_key": CANARIES["stored-key"]})
+
+    def write(self, name: str, data: object) -> None:
+        """A private file of CODEX_HOME: a text as it is, anything else as JSON."""
+        path = self.home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(data if isinstance(data, str) else json.dumps(data))
+        path.chmod(0o600)
+
+    def tokens(self, expires_in: float) -> object:
+        """A ChatGPT login; each JWT has its canary for a signature."""
+        named = {name: jwt(exp=time.time() + expires_in).rpartition(".")[0] for name in ("id-token", "access-token")}
+        signed = {name.replace("-", "_"): f"{token}.{CANARIES[name]}" for name, token in named.items()}
+        return {"auth_mode": "chatgpt", "tokens": {**signed, "refresh_token": CANARIES["refresh-token"]}}
+
+
+@pytest.fixture
+def signed_in(tmp_path: Path) -> Iterator[SignedIn]:
+    """A world with logins, whose issuer answers with what it was sent and a canary, in ways that are of no use."""
+    said = {"error": {"code": "server_error", "message": CANARIES["misplaced"]}, "x": CANARIES["refresh-token"]}
+    answers: dict[str, Any] = {
+        "/issuer": [(500, said), (200, f"<html>{CANARIES['misplaced']}</html>"), Answer(close=True), (403, said)],
+        "/v1/refused": [401],
+    }
+    with ModelServer(answers=answers) as server:
+        yield SignedIn(tmp_path, server)
+
+
+class TestLogins:
+    """Where logins are stored, renewed and removed."""
+
+    @pytest.mark.parametrize("provider", LOGINS)
+    def test_nothing_shows_of_a_login(self, signed_in: SignedIn, ears: Ears, provider: str) -> None:
+        """Of its objects and their errors; nor of what is sent with it."""
+        host = signed_in.host()
+        for act in everything(host.provider(provider)):
+            ears.look_at(ears.attempt(act))
+        for url in ("models", "refused", "http://127.0.0.1:9/"):
+            ears.attempt(lambda url=url: fetch(keyfob.httpx, host.provider(provider), url))
+        ears.look_at((host, host.provider(provider), host.provider(provider).login))
+        assert signed_in.server.received[0].header("authorization")
+        assert ears.heard() == []
+
+    @pytest.mark.parametrize("command", [*COMMANDS, *ABOUT_LOGINS], ids=" ".join)
+    def test_nothing_shows_of_a_command(self, signed_in: SignedIn, ears: Ears, command: tuple[str, ...]) -> None:
+        """Also of one that signs out while its issuer fails."""
+        signed_in.environ["KEYFOB_TRACE"] = "1"
+        for provider in LOGINS if "PROVIDER" in command else LOGINS[:1]:
+            signed_in.run(*[signed_in.filled(word) if word != "PROVIDER" else provider for word in command])
+        assert ears.heard() == []
+
+    @pytest.mark.parametrize("text", BROKEN_LOGINS)
+    def test_nothing_shows_of_a_damaged_login(self, signed_in: SignedIn, ears: Ears, text: str) -> None:
+        """Whatever is wrong with it."""
+        for provider, name in zip(LOGINS, ("auth.json", "keyfob/envkey/stored.json"), strict=True):
+            signed_in.write(name, signed_in.filled(text))
+            for act in everything(signed_in.host().provider(provider)):
+                ears.look_at(ears.attempt(act))
+            for command in ("status", "explain", "headers", "logout"):
+                signed_in.run(command, provider)
+        assert ears.heard() == []
+
+    def test_nothing_shows_of_a_renewal_that_fails(self, signed_in: SignedIn, ears: Ears) -> None:
+        """Whatever the issuer answers, and in the journal neither."""
+        signed_in.write("auth.json", signed_in.tokens(expires_in=-60))
+        for _ in range(4):
+            ears.look_at(ears.attempt(signed_in.host().provider("chatgpt").credential))
+            for path in signed_in.home.glob("*.journal"):
+                ears.tell(path.read_text())
+                path.unlink()
+        assert signed_in.server.received
+        assert ears.heard() == []
+
+    @pytest.mark.parametrize("typed", ["{typed}\n", "one\n{typed}\n", "é{typed}", "at-{typed}"])
+    @pytest.mark.parametrize("method", ["--with-api-key", "--with-access-token"])
+    def test_nothing_shows_of_what_is_typed(
+        self, signed_in: SignedIn, ears: Ears, monkeypatch: pytest.MonkeyPatch, typed: str, method: str
+    ) -> None:
+        """Stored or refused."""
+        for provider in LOGINS:
+            text = io.BytesIO(signed_in.filled(typed).encode())
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(text, encoding="utf-8"))
+            signed_in.run("login", provider, method)
+            for command in ("status", "explain"):
+                signed_in.run(command, provider)
+        assert ears.heard() == []
 
 
 class TestEars:

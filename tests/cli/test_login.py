@@ -88,6 +88,27 @@ def test_with_auto_it_says_where_and_why(keyfob, monkeypatch, memory):
     assert not os.path.exists(f"{keyfob.home}/auth.json")
 
 
+# What it is good for
+
+
+def test_a_stored_key_serves_as_the_variable_does(keyfob, monkeypatch):
+    """Also a command that knows nothing but that variable; and the warm path goes the whole way."""
+    pipe(monkeypatch, KEY)
+    keyfob("login", "lab", "--with-api-key")
+    show = "import os; print(os.environ['LAB_KEY'], os.environ['OPENAI_API_KEY'])"
+    assert keyfob.finished("exec", "lab", "--", sys.executable, "-c", show).out == f"{KEY} {KEY}\n"
+    assert [keyfob.finished("token").out for _ in range(2)] == [f"{KEY}\n"] * 2
+    keyfob.environ["LAB_KEY"] = "sk-variable"
+    assert keyfob.finished("token").out == "sk-variable\n"
+
+
+def test_without_any_key_both_ways_to_give_one_are_named(keyfob):
+    """By every command that needs one."""
+    for arguments in (["token"], ["headers"], ["exec", "--", "true"], ["request", "models"]):
+        found = keyfob(*arguments)
+        assert (found.code, "→ export LAB_KEY=…, or keyfob login lab --with-api-key" in found.err) == (1, True)
+
+
 # What it replaces
 
 

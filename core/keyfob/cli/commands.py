@@ -67,7 +67,7 @@ class Parser(argparse.ArgumentParser):
         """Raise UsageError."""
         if not self.repeats:
             message = f"the arguments of `{self.prog}` make no sense; a key or token is never one of them"
-        raise UsageError(message, hint=f"{self.prog} --help")
+        raise UsageError(message, hint=f"{self.prog} --help") from None  # argparse's own error repeats everything
 
     def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
         """Add an argument, and keep it."""

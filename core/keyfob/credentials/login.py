@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -258,5 +259,7 @@ def _empty(store: Store) -> bool:
 
 
 def _origin_of(data: Data) -> str:
+    """The origin that it names; what is none could be anything, and is not shown."""
     origin = data.get(_ORIGIN)
-    return origin if isinstance(origin, str) else "an origin that it does not name"
+    named = isinstance(origin, str) and re.fullmatch(r"https?://[\w.:\[\]-]+", origin)
+    return str(origin) if named else "an origin that it does not name"
