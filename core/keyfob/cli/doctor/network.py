@@ -23,7 +23,7 @@ def certificates(session: Session) -> Iterator[Finding]:
     from keyfob.clients.trust import trusted
 
     environ = session.host.environ
-    trusted(environ, shared=False)
+    trusted(environ)
     for name in ("CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         if environ.get(name):
             yield Finding("certificates", "note", f"{name} adds {environ[name]} to the system's roots")
