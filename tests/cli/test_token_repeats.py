@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from keyfob import Host
 from keyfob.cli import repeats
 from keyfob.cli.repeats import AT_ONCE, Repeats
+from keyfob.cli.warm import token
+from keyfob.config import snapshot
 from keyfob.config.places import Places
 from keyfob.testing.issuer import Issuer
 
@@ -230,12 +233,6 @@ class TestLogin:
         assert asked(keyfob, "chat", FLAG, "--format", "header").splitlines()[0] == f"Authorization: Bearer {old}"
         assert json.loads(asked(keyfob, "chat", FLAG, "--json"))["token"] == stored(keyfob) != old
 
-    def test_the_default_provider_is_the_one_that_it_names(self, keyfob, issuer):
-        """Asked for by name and without one."""
-        old = stored(keyfob)
-        assert [asked(keyfob, FLAG), asked(keyfob, "chat", FLAG)] == [old, stored(keyfob)]
-        assert issuer.renewals == 1
-
     def test_a_place_that_cannot_be_written_is_said(self, keyfob, issuer):
         """The answer is given all the same."""
         os.makedirs(keyfob.places.cache)
@@ -244,6 +241,51 @@ class TestLogin:
         assert (said.code, said.out.strip()) == (0, stored(keyfob))
         assert "a repeat will not be noticed" in said.err
         assert f"{keyfob.places.cache}/handed: File exists" in said.err
+
+
+class TestWarm:
+    """The way without the whole command, for a login that needs nothing done."""
+
+    @pytest.fixture
+    def login(self, keyfob, monkeypatch):
+        """A login and a snapshot, in the environment of this process; its token."""
+        monkeypatch.setattr(snapshot, "SETTLED", -60.0)
+        for name in ("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", *snapshot.BYPASS):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in keyfob.script_environ.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("CORP_KEY", "key-1")
+        keyfob.configure(
+            PROVIDER.format(name="chat")
+            + '[model_providers.corp]\nbase_url = "https://llm.example/v1"\nenv_key = "CORP_KEY"\n'
+        )
+        with Issuer() as issuer:
+            sign_in(keyfob, issuer.login())
+        assert Host(os.environ, places=Places.of(os.environ)).remember()
+        return stored(keyfob)
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="a launcher stands between")
+    def test_a_repeat_is_left_to_the_command(self, login):
+        """It knows how to renew."""
+        assert [token(["chat", FLAG]), token([FLAG])] == [login, None]
+
+    def test_without_the_flag_nothing_is_noted(self, login, keyfob):
+        """Nor heeded."""
+        assert token(["chat", FLAG]) == login
+        notes = os.listdir(f"{keyfob.places.cache}/handed")
+        assert [token(["chat"]), token([])] == [login] * 2
+        assert os.listdir(f"{keyfob.places.cache}/handed") == notes
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="a launcher stands between")
+    def test_what_cannot_be_noted_is_left_to_the_command(self, login, keyfob):
+        """It says so."""
+        Path(keyfob.places.cache, "handed").write_text("in the way")
+        assert token(["chat", FLAG]) is None
+
+    def test_a_variable_is_handed_out_again(self, login, keyfob):
+        """There is nothing to renew, and so nothing to note."""
+        assert [token(["corp", FLAG]) for _ in range(3)] == ["key-1"] * 3
+        assert not Path(keyfob.places.cache, "handed").exists()
 
 
 def test_a_key_that_cannot_be_renewed_is_handed_out_again(keyfob):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,12 +12,18 @@ import pytest
 
 from keyfob import Host
 from keyfob.config import snapshot
+from keyfob.testing.issuer import Issuer
 
 SCRIPT = os.path.join(sysconfig.get_path("scripts"), "keyfob")
 CONFIG = """
 [model_providers.lab]
 base_url = "https://lab.example/v1"
 env_key = "LAB_KEY"
+"""
+LOGIN_CONFIG = """
+[model_providers.chat]
+base_url = "https://chat.example/v1"
+requires_openai_auth = true
 """
 # What a start cannot afford; each of them takes longer than all that the warm path does.
 COSTLY = {
@@ -88,6 +95,30 @@ def test_what_it_imports_of_keyfob_is_the_warm_path_alone(warm):
         "keyfob.credentials",
         "keyfob.credentials.headers",
     }
+
+
+@pytest.fixture
+def signed_in(tmp_path, monkeypatch):
+    """The same for a login, whose issuer nobody has to ask."""
+    (tmp_path / "config.toml").write_text(LOGIN_CONFIG)
+    with Issuer() as issuer:
+        text = json.dumps(issuer.login())
+    with open(os.open(tmp_path / "auth.json", os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        file.write(text)
+    home = str(tmp_path)
+    environ = {"HOME": home, "CODEX_HOME": home, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    monkeypatch.setattr(snapshot, "SETTLED", -60.0)
+    assert Host(environ).remember()
+    return environ
+
+
+@pytest.mark.parametrize(("flag", "further"), [([], set()), (["--repeat-means-refused"], {"keyfob.cli.repeats"})])
+def test_a_login_takes_little_more(signed_in, flag, further):
+    """Its file is read by our own few lines; whether it is a repeat takes one module more."""
+    found, output, code = imported_beyond_the_interpreter([SCRIPT, "token", "chat", *flag], signed_in)
+    assert (output.count("."), code) == (2, 0)
+    assert not found & COSTLY
+    assert {name for name in found if name.startswith("keyfob.cli")} == {"keyfob.cli", "keyfob.cli.warm"} | further
 
 
 def test_without_a_snapshot_the_costly_ones_are_seen(environ):
