@@ -13,7 +13,7 @@ from keyfob.clients.origin import BaseUrl, shown
 from keyfob.clients.signing import Signing
 from keyfob.config import snapshot
 from keyfob.config.builtin import FIXED, IDS
-from keyfob.config.policy import CHATGPT, method_at
+from keyfob.config.policy import method_at
 from keyfob.credentials.asking import asked
 from keyfob.credentials.login import Login
 from keyfob.credentials.source import CredentialSource, ForbiddenSource
@@ -204,39 +204,28 @@ class Provider:
         is nobody's business. Raises ConfigError for rules that make no sense.
         """
         configuration = self._host.configuration
-        if not configuration.ruled or not (self.route.plugin == SHARED or self._counts_as):
+        if not configuration.ruled:
             return None
-        return configuration.policy
-
-    @lazy
-    def _counts_as(self) -> str | None:
-        """What kind of login any credential counts as, by where it goes."""
-        return method_at(self.base_url.origin.host)
+        about = self.route.plugin == SHARED or method_at(self.base_url.origin.host) is not None
+        return configuration.policy if about else None
 
     def _judge(self, record: Record) -> None:
         """Raise PolicyError for a login, stored or of the environment, that a rule forbids."""
-        policy, records = self.policy, self.login.records if self.login else None
-        if policy is None or records is None:
+        if self.policy is None or self.login is None:
             return
+        records = self.login.records
         variable = records.variable if records.given() == record.token else None
-        way_in = f"keyfob login {self.id}" + ("" if policy.permits(CHATGPT) else " --with-api-key")
-        own = self.route.plugin == SHARED
-        policy.judge(
-            f"{self.id}: {variable or 'the login'}",
-            record.method if own else str(self._counts_as),
-            record.workspaces if own else (),
-            hint=f"unset {variable}" if variable else way_in,
-            stored=variable is None,
-        )
+        if self.route.plugin == SHARED:
+            self.policy.judge(self.id, record, variable)
+        else:
+            self.policy.judge_sent(self.id, self.base_url.origin.host, stored=variable is None)
 
     @lazy
     def _forbidden(self) -> PolicyError | None:
         """Why the credential of a plugin that stores none may not go where it would; None if it may."""
-        if self.policy is None:
-            return None
-        host, hint = self.base_url.origin.host, f"keyfob explain {self.id}"
         try:
-            self.policy.judge(f"{self.id}: what goes to {host}", str(self._counts_as), (), hint=hint)
+            if self.policy is not None:
+                self.policy.judge_sent(self.id, self.base_url.origin.host)
         except PolicyError as error:
             return error
         return None
@@ -330,7 +319,9 @@ class Provider:
             comes_from=state.comes_from if state else None,
             policy=tuple(map(str, policy.rules)) if policy else (),
             expires_at=credential.expires_at if credential else state.expires_at if state else None,
-            headers=tuple(dict.fromkeys([*own, *(state.headers if state else ())])),
+            headers=tuple(
+                dict.fromkeys([*own, *(state.headers if state else ()), *(policy.headers if policy else ())])
+            ),
             query_params=tuple(entry.fields.query_params) if entry else (),
             base_url=str(base_url) if base_url else None,
             origin=str(base_url.origin) if base_url else None,
@@ -344,7 +335,7 @@ class Provider:
         if self.login is not None:
             return state_of(self.login)
         if self._forbidden is not None:
-            return State(ready=False, summary=FORBIDDEN, comes_from=str(self._forbidden), headers=())
+            return State(ready=False, summary=FORBIDDEN, comes_from=f"plugin {self.route.plugin}", headers=())
         if isinstance(plugin, SupportsState):
             with self._isolated("state"):
                 state: object = plugin.state(self.info, self.options, self.context)

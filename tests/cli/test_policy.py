@@ -94,7 +94,7 @@ def test_a_command_that_would_use_a_forbidden_login_removes_it(openai, server, c
         said = openai(*USING[command], **issuer.environ)
         assert issuer.revoked == []
     assert said.code == 1
-    assert f"({rule}:2). It was removed from {path}" in said.err + said.out
+    assert f"({rule}:2). The login was removed from {path}" in said.err + said.out
     assert "canary" not in said.err + said.out
     assert command == "check" or "keyfob login p --with-api-key" in said.err
     assert "it ran" not in said.out
@@ -131,7 +131,7 @@ def test_which_rules_remove(openai, server, layer):
     assert said.code == 1
     assert "counts as a ChatGPT login" in said.err
     removed = layer in {"managed", "system", "user"}
-    assert ("It was removed" in said.err, os.path.exists(path)) == (removed, not removed)
+    assert ("The login was removed" in said.err, os.path.exists(path)) == (removed, not removed)
 
 
 def test_what_a_renewal_left_is_removed_with_it(openai):
@@ -177,7 +177,7 @@ def test_of_two_stored_logins_the_one_that_is_used_is_removed(openai, monkeypatc
     path = store(openai, KEY)
     said = openai("token")
     assert said.code == 1
-    assert "It was removed from" in said.err
+    assert "The login was removed from" in said.err
     assert account in said.err
     assert not backend.kept
     assert openai("token").out == "sk-canary-key\n"
@@ -192,7 +192,7 @@ def test_check_removes_it_and_still_tells_of_the_others(openai):
     found = {each["provider"]: each for each in json.loads(said.out)["providers"]}
     assert said.code == 1
     assert (found["p"]["ok"], found["lab"]["ok"]) == (False, True)
-    assert "It was removed" in found["p"]["problem"]
+    assert "The login was removed" in found["p"]["problem"]
     assert not os.path.exists(path)
 
 
@@ -221,7 +221,7 @@ def test_a_stored_key_for_openai_is_removed_with_its_provider_alone(openai, serv
     managed(openai, 'forced_login_method = "chatgpt"')
     assert openai("token", "other").out == "sk-canary-other\n"
     said = openai("token", "direct")
-    assert "direct: the login counts as an API key" in said.err
+    assert "direct: what goes to api.openai.com counts as an API key" in said.err
     assert sorted(name for name in os.listdir(folder) if name.endswith(".json")) == ["other.json"]
 
 
@@ -269,7 +269,7 @@ def test_a_login_that_cannot_be_removed_is_refused_all_the_same(openai, monkeypa
         said = openai("token")
     assert said.code == 1
     assert "counts as a ChatGPT login" in said.err
-    assert "It could not be removed: " in said.err
+    assert "The login could not be removed: " in said.err
     assert os.path.exists(path)
 
 
@@ -352,4 +352,4 @@ def test_the_installed_script_obeys_a_rule_at_once(openai, server):
     path = configure(openai, server, 'forced_login_method = "chatgpt"')
     said = openai.finished("token")
     assert (said.code, said.out) == (1, "")
-    assert f"({path}:1). It was removed from " in said.err
+    assert f"({path}:1). The login was removed from " in said.err

@@ -411,7 +411,9 @@ def test_residency_goes_with_every_request_for_openai(home, entry):
     home.environ["LAB_KEY"] = "k"
     admin(home, 'enforce_residency = "us"')
     own = 'http_headers = { "X-OpenAI-Internal-Codex-Residency" = "eu" }\n'
-    found = home.provider(entry + own, "p").headers()
+    provider = home.provider(entry + own, "p")
+    assert "x-openai-internal-codex-residency" in provider.explain().headers
+    found = provider.headers()
     assert [value for name, value in found.items() if "residency" in name.lower()] == ["us"]
 
 

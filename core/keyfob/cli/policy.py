@@ -30,7 +30,7 @@ def carried_out(provider: Provider, error: PolicyError) -> PolicyError:
     try:
         removed = login.remove_forbidden()
     except KeyfobError as why:
-        return PolicyError(f"{error}. It could not be removed: {why}", hint=error.hint)
+        return PolicyError(f"{error}. The login could not be removed: {why}", hint=error.hint)
     if removed is None:
         return error
-    return PolicyError(f"{removed}. It was removed from {login.store.place}", hint=removed.hint)
+    return PolicyError(f"{removed}. The login was removed from {login.store.place}", hint=removed.hint)

@@ -17,6 +17,8 @@ from keyfob.lazy import lazy
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from keyfob.credentials.record import Record
+
 CHATGPT, API = "chatgpt", "api"
 METHODS = {CHATGPT: "a ChatGPT login", API: "an API key"}
 _ON_METHODS = frozenset({"forced_login_method", "allowed_login_methods"})
@@ -114,9 +116,21 @@ class Policy:
             return False
         return not any(rule.key in _ON_METHODS and method not in rule.permitted for rule in self.rules)
 
-    def judge(self, subject: str, method: str, workspaces: Workspaces, *, hint: str, stored: bool = False) -> None:
-        """Raise PolicyError for a login that breaks a rule. subject: what it is, for the message."""
+    def judge(self, provider: str, record: Record, variable: str | None) -> None:
+        """Raise PolicyError for an OpenAI login that breaks a rule. variable: where it is from; None: it is stored."""
+        subject, hint = f"{provider}: {variable}", f"unset {variable}"
+        if variable is None:
+            subject = f"{provider}: the login"
+            hint = f"keyfob login {provider}" + ("" if self.permits(CHATGPT) else " --with-api-key")
+        self._judge(subject, record.method, record.workspaces, hint, stored=variable is None)
+
+    def judge_sent(self, provider: str, host: str, *, stored: bool = False) -> None:
+        """The same for whatever else is sent to a host of OpenAI's."""
+        subject, hint = f"{provider}: what goes to {host}", f"keyfob explain {provider}"
+        self._judge(subject, method_at(host) or API, (), hint, stored=stored)
+
+    def _judge(self, subject: str, method: str, workspaces: Workspaces, hint: str, *, stored: bool) -> None:
         broken = [(rule, what) for rule in self.rules if (what := rule.objection(method, workspaces))]
         if broken:
-            rule, what = min(broken, key=lambda each: not each[0].removes)
+            rule, what = min(broken, key=lambda each: not each[0].removes)  # if one removes it, that is the one to name
             raise PolicyError(f"{subject} {what}, which breaks {rule}", hint=hint, removes=stored and rule.removes)
