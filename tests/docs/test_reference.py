@@ -13,7 +13,7 @@ import pytest
 import tomli
 from pydantic import BaseModel
 
-from keyfob import cli, errors
+from keyfob import cli, errors, standing
 from keyfob.cli.commands import COMMANDS, command_named, parser_of
 from keyfob.config.faults import toml
 from keyfob.config.models import CommandTable, KeyfobFile, KeyfobTable, ProviderEntry, Requirements
@@ -82,6 +82,13 @@ def test_an_error_code_is_documented_with_its_exit_code(code: str) -> None:
 def test_no_error_code_is_documented_that_there_is_not() -> None:
     """What was removed is removed from the page."""
     assert set(re.findall(r"^### `([\w-]+)`$", text_of("errors.md"), re.MULTILINE)) == set(ERRORS)
+
+
+def test_each_state_of_a_login_is_documented() -> None:
+    """With what it means and what to do; and none that there is not."""
+    found = {row[0].strip("`"): row[1:] for row in rows(section("logins.md", "## What status says"))[1:]}
+    assert set(found) == {value for name, value in vars(standing).items() if name.isupper() and isinstance(value, str)}
+    assert all(all(cells) for cells in found.values())
 
 
 @pytest.mark.parametrize("command", COMMANDS)
