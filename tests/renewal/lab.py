@@ -26,25 +26,26 @@ if TYPE_CHECKING:
 
 PROGRAM = os.path.join(os.path.dirname(__file__), "program.py")
 PATIENCE = 30.0
-CONFIG = '[model_providers.lab]\nbase_url = "http://127.0.0.1:9/v1"\nrequires_openai_auth = true\n'
+CONFIG = '[model_providers.lab]\nbase_url = "%s"\nrequires_openai_auth = true\n'
+NOWHERE = "http://127.0.0.1:9/v1"
 
 _numbers = itertools.count()
 
 
 class Signed:
-    """A CODEX_HOME with a login that has expired."""
+    """A CODEX_HOME with a login whose access token expires in so many seconds, or has expired."""
 
-    def __init__(self, root: Path, issuer: Issuer) -> None:
+    def __init__(self, root: Path, issuer: Issuer, *, expires_in: float = -1, base_url: str = NOWHERE) -> None:
         self.folder = root / f"codex-{next(_numbers)}"
         self.folder.mkdir()
-        (self.folder / "config.toml").write_text(CONFIG)
+        (self.folder / "config.toml").write_text(CONFIG % base_url)
         self.issuer = issuer
         self.path = str(self.folder / "auth.json")
-        self.sign_in()
+        self.sign_in(expires_in)
 
-    def sign_in(self) -> None:
-        """Put a new login there, whose access token has expired."""
-        data = self.issuer.login(expires_in=-1)
+    def sign_in(self, expires_in: float = -1) -> None:
+        """Put a new login there."""
+        data = self.issuer.login(expires_in=expires_in)
         self.first = data["tokens"]["refresh_token"]
         with open(f"{self.path}.tmp", "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             json.dump(data, file)

@@ -1,0 +1,97 @@
+"""A program of many threads and tasks, run by itself: for each line on stdin, a round of requests with a new host.
+
+A line is JSON: `home`, a CODEX_HOME; `deadline`, seconds to wait for a lock, where it is not the usual; `threads`;
+`tasks`, in each of two event loops; `cancelled`, how many more of those are cancelled at once; `fork`, whether the
+process forks in the middle, and the child sends requests too. It answers with the sorted outcomes of the requests:
+"ok", the status, or the error's code and sentence.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import threading
+import warnings
+
+import keyfob.httpx
+from keyfob import Host
+from keyfob.config.places import Places
+from keyfob.errors import KeyfobError
+from keyfob.stores import file
+
+warnings.simplefilter("ignore", DeprecationWarning)  # it is known that this process forks with threads
+
+
+class Round:
+    """One round: `outcomes`, in the order in which they came."""
+
+    def __init__(self, home: str) -> None:
+        self.host = Host(places=Places(home, system=f"{home}/system", cache=f"{home}/cache"))
+        self.outcomes: list[str] = []
+
+    def request(self, client: keyfob.httpx.Client) -> None:
+        with self._told():
+            self._note(client.get("models").status_code)
+
+    async def request_soon(self, client: keyfob.httpx.AsyncClient) -> None:
+        with self._told():
+            self._note((await client.get("models")).status_code)
+
+    def _note(self, status: int) -> None:
+        self.outcomes.append("ok" if status == 200 else str(status))
+
+    @contextlib.contextmanager
+    def _told(self):
+        try:
+            yield
+        except KeyfobError as error:
+            self.outcomes.append(f"{error.code}: {error}")
+
+    async def loop(self, tasks: int, cancelled: int) -> None:
+        async with keyfob.httpx.AsyncClient("lab", host=self.host, verify=False) as client:
+            leaving = [asyncio.create_task(self.request_soon(client)) for _ in range(cancelled)]
+            staying = [asyncio.create_task(self.request_soon(client)) for _ in range(tasks)]
+            await asyncio.sleep(0)  # each has begun to wait
+            for task in leaving:
+                task.cancel()
+            await asyncio.gather(*staying)
+            await asyncio.gather(*leaving, return_exceptions=True)
+
+    def run(self, threads: int, tasks: int, cancelled: int = 0, fork: bool = False) -> list[str]:
+        with keyfob.httpx.Client("lab", host=self.host, verify=False) as client:
+            running = [threading.Thread(target=self.request, args=(client,)) for _ in range(threads)]
+            if tasks:
+                running += [threading.Thread(target=asyncio.run, args=(self.loop(tasks, cancelled),)) for _ in range(2)]
+            for thread in running:
+                thread.start()
+            if fork:
+                self.outcomes += self.forked()
+            for thread in running:
+                thread.join()
+        return sorted(self.outcomes)
+
+    def forked(self) -> list[str]:
+        """What a child that is forked now gets, with the host that it inherits."""
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            self.outcomes = []
+            os.write(write, json.dumps(self.run(2, 2)).encode())
+            os._exit(0)
+        os.close(write)
+        with open(read, "rb") as pipe:
+            told = pipe.read()
+        os.waitpid(child, 0)
+        return json.loads(told)
+
+
+def main() -> None:
+    for line in sys.stdin:
+        options = json.loads(line)
+        file.DEADLINE = options.pop("deadline", file.DEADLINE)
+        print(json.dumps(Round(options.pop("home")).run(**options)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
