@@ -30,6 +30,7 @@ class Flights:
         """After a fork: the parent's calls end in the parent."""
         self._lock = threading.Lock()
         self._under_way: dict[int, Future[Credential]] = {}
+        self._joined: set[int] = set()
 
     def get(self, rejected: Credential | None = None) -> Credential:
         """What the source's `get` returns or raises; made in this thread, unless somebody is already at it.
@@ -45,13 +46,7 @@ class Flights:
         """The same as a future, made in a thread of its own, which only the end of the program stops."""
         future, mine = self._join(rejected)
         if mine:
-            try:
-                threading.Thread(
-                    target=self._fly, args=(future, rejected), name="keyfob-credential", daemon=True
-                ).start()
-            except RuntimeError as error:  # no more threads; the interpreter is on its way out
-                self._land(rejected)
-                future.set_exception(CredentialError(f"{self._provider}: {error}"))
+            self._fly_alone(future, rejected)
             return future
         credential = self._meanwhile(rejected)
         if credential is None:
@@ -68,6 +63,7 @@ class Flights:
         with self._lock:
             future = self._under_way.get(id(rejected))
             if future is not None:
+                self._joined.add(id(rejected))
                 return future, False
             future = self._under_way[id(rejected)] = Future()
             future.set_running_or_notify_cancel()  # from here on a waiter's cancel() changes nothing
@@ -79,13 +75,30 @@ class Flights:
         except Exception as error:  # noqa: BLE001  # it is raised where it is waited for
             self._land(rejected)
             future.set_exception(error)
-        except BaseException:  # Ctrl-C reaches one thread; those who wait for it get an error of their own
-            self._land(rejected)
-            future.set_exception(CredentialError("interrupted while the credential was fetched"))
+        except BaseException:  # Ctrl-C reaches one thread, and is not meant for those who wait for it
+            if self._left_alone(rejected):
+                future.set_exception(CredentialError("interrupted while the credential was fetched"))
+            else:
+                self._fly_alone(future, rejected)
             raise
         else:
             self._land(rejected)
             future.set_result(credential)
+
+    def _fly_alone(self, future: Future[Credential], rejected: Credential | None) -> None:
+        try:
+            threading.Thread(target=self._fly, args=(future, rejected), name="keyfob-credential", daemon=True).start()
+        except RuntimeError as error:  # no more threads; the interpreter is on its way out
+            self._land(rejected)
+            future.set_exception(CredentialError(f"{self._provider}: {error}"))
+
+    def _left_alone(self, rejected: Credential | None) -> bool:
+        """Whether nobody waits for this call but who makes it; then it is one no more."""
+        with self._lock:
+            if id(rejected) in self._joined:
+                return False
+            del self._under_way[id(rejected)]
+            return True
 
     def _ask(self, rejected: Credential | None) -> Credential:
         try:
@@ -98,3 +111,4 @@ class Flights:
     def _land(self, rejected: Credential | None) -> None:
         with self._lock:
             self._under_way.pop(id(rejected), None)
+            self._joined.discard(id(rejected))
