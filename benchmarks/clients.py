@@ -96,13 +96,19 @@ def asynchronous(server: Server, post: Callable[[], Awaitable[object]], expected
     return Case(lambda count: runner.run(batch(count)), server, expected)
 
 
-def of_httpx(library: ModuleType, ours: ModuleType, host: Host) -> Cases:
-    """httpx or httpx2: alone, with a static header, with keyfob's client, and with keyfob's `Auth`."""
+def of_httpx(library: ModuleType, ours: ModuleType, host: Host, login: str = "") -> Cases:
+    """httpx or httpx2: alone, with a static header, with keyfob's client, and with keyfob's `Auth`.
+
+    login: the token of the login that is stored for provider `login`, if there is one.
+    """
 
     def case(client: Callable[..., Any], expected: str | None = BEARER, **options: Any) -> Case:
         server = Server()
         opened = client(transport=_transport(library, server), **options)
         return sync(server, lambda: opened.post("responses", json=BODY), expected)
+
+    def stored() -> Case:
+        return case(lambda **options: ours.Client("login", host=host, **options), f"Bearer {login}")
 
     plain, base = library.Client, {"base_url": BASE_URL}
     return {
@@ -110,10 +116,11 @@ def of_httpx(library: ModuleType, ours: ModuleType, host: Host) -> Cases:
         "static header": lambda: case(plain, headers={"Authorization": BEARER}, **base),
         "keyfob Client": lambda: case(lambda **options: ours.Client("lab", host=host, **options)),
         "keyfob Auth": lambda: case(plain, auth=ours.Auth("lab", host=host), **base),
+        **({"keyfob Client, ChatGPT login": stored} if login else {}),
     }
 
 
-def of_async_httpx(library: ModuleType, ours: ModuleType, host: Host) -> Cases:
+def of_async_httpx(library: ModuleType, ours: ModuleType, host: Host, login: str = "") -> Cases:
     """The same, async."""
 
     def case(client: Callable[..., Any], expected: str | None = BEARER, **options: Any) -> Case:
@@ -121,12 +128,16 @@ def of_async_httpx(library: ModuleType, ours: ModuleType, host: Host) -> Cases:
         opened = client(transport=_transport(library, server), **options)
         return asynchronous(server, lambda: opened.post("responses", json=BODY), expected)
 
+    def stored() -> Case:
+        return case(lambda **options: ours.AsyncClient("login", host=host, **options), f"Bearer {login}")
+
     plain, base = library.AsyncClient, {"base_url": BASE_URL}
     return {
         "no auth": lambda: case(plain, None, **base),
         "static header": lambda: case(plain, headers={"Authorization": BEARER}, **base),
         "keyfob AsyncClient": lambda: case(lambda **options: ours.AsyncClient("lab", host=host, **options)),
         "keyfob Auth": lambda: case(plain, auth=ours.Auth("lab", host=host), **base),
+        **({"keyfob AsyncClient, ChatGPT login": stored} if login else {}),
     }
 
 

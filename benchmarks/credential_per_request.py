@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import clients
 import httpx
 import measuring
-from homes import make_home
+from homes import BASE_URL, make_home, write_login
 from measuring import Row
 
 import keyfob.httpx
 from keyfob import Host
 from keyfob.config.places import Places
+from keyfob.testing.issuer import Issuer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 WARM_UP = 500
 REQUESTS = 100
 _GOALS = {"httpx": 4.0, "httpx2": 2.0}
+_STORED = f'[model_providers.login]\nbase_url = "{BASE_URL}"\nrequires_openai_auth = true\n'
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -38,9 +40,10 @@ def measure(rounds: int) -> Iterator[Row]:
     """The rows of the table."""
     os.environ.update(clients.ENVIRONMENT)
     with tempfile.TemporaryDirectory() as folder:
-        home = make_home(os.path.join(folder, "home"), 20, 'env_key = "LAB_KEY"')
+        home = make_home(os.path.join(folder, "home"), 20, f'env_key = "LAB_KEY"\n{_STORED}')
+        token = write_login(home, Issuer().login())["tokens"]["access_token"]
         host = Host(places=Places(home.codex_home, system=os.path.join(folder, "system"), cache=home.cache))
-        kinds = dict(_kinds(host))
+        kinds = dict(_kinds(host, token))
         workers = {(kind, name): Worker(make) for kind, cases in kinds.items() for name, make in cases.items()}
         taken = measuring.interleaved(workers, rounds)
         for worker in workers.values():
@@ -49,17 +52,17 @@ def measure(rounds: int) -> Iterator[Row]:
         yield from _rows(kind, {name: taken[kind, name] for name in cases})
 
 
-def _kinds(host: Host) -> Iterator[tuple[str, clients.Cases]]:
-    """Each kind of client that is installed, by its name in the table."""
-    yield f"httpx {httpx.__version__}", clients.of_httpx(httpx, keyfob.httpx, host)
-    yield f"httpx {httpx.__version__}, async", clients.of_async_httpx(httpx, keyfob.httpx, host)
+def _kinds(host: Host, login: str) -> Iterator[tuple[str, clients.Cases]]:
+    """Each kind of client that is installed, by its name in the table. login: the token of the stored login."""
+    yield f"httpx {httpx.__version__}", clients.of_httpx(httpx, keyfob.httpx, host, login)
+    yield f"httpx {httpx.__version__}, async", clients.of_async_httpx(httpx, keyfob.httpx, host, login)
     if version := measuring.version("httpx2"):
         import httpx2
 
         from keyfob import httpx2 as ours
 
-        yield f"httpx2 {version}", clients.of_httpx(httpx2, ours, host)
-        yield f"httpx2 {version}, async", clients.of_async_httpx(httpx2, ours, host)
+        yield f"httpx2 {version}", clients.of_httpx(httpx2, ours, host, login)
+        yield f"httpx2 {version}, async", clients.of_async_httpx(httpx2, ours, host, login)
     if version := measuring.version("openai", "httpx2"):
         yield f"openai {version}", clients.of_openai(host)
         yield f"openai {version}, async", clients.of_async_openai(host)

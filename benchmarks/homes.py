@@ -62,9 +62,9 @@ def make_home(folder: str, providers: int, last: str) -> Home:
 
 def write_login(home: Home, login: dict[str, Any]) -> dict[str, Any]:
     """Write the login of Codex's auth.json; returns it. Its tokens get the size that OpenAI's have: 2 KB each."""
-    tokens = login["tokens"]
-    padded = {name: _padded(tokens[name]) for name in ("id_token", "access_token")}
-    login = {**login, "tokens": {**tokens, **padded}}
+    if tokens := login.get("tokens"):
+        padded = {name: _padded(tokens[name]) for name in ("id_token", "access_token")}
+        login = {**login, "tokens": {**tokens, **padded}}
     path = os.path.join(home.codex_home, "auth.json")
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         json.dump(login, file, indent=2)

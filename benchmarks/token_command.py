@@ -1,4 +1,4 @@
-"""`keyfob token lab` for an env_key provider as a whole process, beside a bare interpreter of the same environment."""
+"""`keyfob token lab` as a whole process, for a variable and for a login, beside a bare interpreter."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import time
 from typing import TYPE_CHECKING
 
 import measuring
-from homes import KEY, Home, make_home
+from homes import KEY, Home, make_home, write_login
 from measuring import Row
+
+from keyfob.testing.issuer import Issuer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 WORK = "print a token, whole process"
 PROVIDERS = 20
 _SNAPSHOT_PATIENCE_S = 30.0
+# How many times as long as the bare interpreter each may take.
+_GOALS = {
+    "keyfob token, warm": 1.3,
+    "keyfob token, ChatGPT login in a file": 2.0,
+    "keyfob token, API key in a file": 2.0,
+}
 _KEYFOB = [os.path.join(sysconfig.get_path("scripts"), "keyfob"), "token", "lab"]
 _NAIVE = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "naive_cli.py"), "token", "lab"]
 
@@ -31,12 +39,12 @@ def measure(rounds: int) -> Iterator[Row]:
         warm = make_home(os.path.join(folder, "warm"), PROVIDERS, 'env_key = "LAB_KEY"')
         cold = make_home(os.path.join(folder, "cold"), PROVIDERS, 'env_key = "LAB_KEY"')
         write_snapshot(warm, _KEYFOB)
-        variants = _variants(warm, cold)
+        variants = {**_variants(warm, cold), **_of_logins(folder)}
         taken = measuring.interleaved(variants, rounds)
     bare = taken["python -I -c pass"]
     for name, figures in taken.items():
         times = measuring.ratio(figures, bare)
-        goal = measuring.goal(times, 1.3, " x") if name == "keyfob token, warm" else ""
+        goal = measuring.goal(times, _GOALS[name], " x") if name in _GOALS else ""
         yield Row(WORK, name, figures, "ms", "" if figures is bare else f"{times:.2f} x bare", goal)
 
 
@@ -52,6 +60,21 @@ def _variants(warm: Home, cold: Home) -> dict[str, Callable[[], float]]:
     if version := measuring.version("openai"):
         variants[f"import openai {version}, nothing else"] = process([*bare[:3], "import openai"], warm, "")
     return variants
+
+
+def _of_logins(folder: str) -> dict[str, Callable[[], float]]:
+    """A ChatGPT login that is good for an hour, and an API key, each stored in auth.json."""
+    chatgpt, api_key = (
+        make_home(os.path.join(folder, name), PROVIDERS, "requires_openai_auth = true") for name in ("chatgpt", "key")
+    )
+    token = write_login(chatgpt, Issuer().login())["tokens"]["access_token"]
+    write_login(api_key, {"auth_mode": "apikey", "OPENAI_API_KEY": KEY})
+    for home in (chatgpt, api_key):
+        write_snapshot(home, _KEYFOB)
+    return {
+        "keyfob token, ChatGPT login in a file": process(_KEYFOB, chatgpt, f"{token}\n"),
+        "keyfob token, API key in a file": process(_KEYFOB, api_key, f"{KEY}\n"),
+    }
 
 
 def process(

@@ -23,8 +23,15 @@ pytestmark = pytest.mark.slow
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "benchmarks")
 # What each table holds wherever the benchmarks run; peers that are not installed are left out.
 ROWS = {
-    "token_command": ["python -I -c pass", "keyfob token, warm", "keyfob token, cold"],
-    "credential_per_request": ["no auth", "static header", "keyfob Client", "keyfob AsyncClient", "keyfob Auth"],
+    "token_command": [
+        "python -I -c pass",
+        "keyfob token, warm",
+        "keyfob token, cold",
+        "keyfob token, ChatGPT login in a file",
+        "keyfob token, API key in a file",
+    ],
+    "credential_per_request": ["no auth", "static header", "keyfob Client", "ChatGPT login", "keyfob Auth"],
+    "renewal_race": ["keyfob Client"],
     "host_ready": ["keyfob, warm", "keyfob, cold", "importlib.metadata", "pluggy"],
 }
 
