@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import secretstorage
+from jeepney.bus_messages import message_bus
+from jeepney.io.blocking import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +55,13 @@ class SecretService:
         """Lock the keyring; nobody here can type the password."""
         with self.bus() as bus:
             secretstorage.get_default_collection(bus).lock()
+
+    @property
+    def pid(self) -> int:
+        """The process id of its daemon."""
+        with self.bus() as bus:
+            (pid,) = Proxy(message_bus, bus).GetConnectionUnixProcessID("org.freedesktop.secrets")
+            return int(pid)
 
     @contextlib.contextmanager
     def bus(self) -> Iterator[Any]:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 
 import pytest
 
@@ -36,15 +35,6 @@ def store(home):
 def name(home) -> dict[str, str]:
     """What Codex's item is found by."""
     return {"service": "Codex Auth", "username": "cli|" + hashlib.sha256(home.encode()).hexdigest()[:16]}
-
-
-def daemon_of(service) -> int:
-    """The process id of the keyring's daemon."""
-    call = ["gdbus", "call", "--session", "--dest", "org.freedesktop.DBus", "--object-path", "/", "--method"]
-    method = ["org.freedesktop.DBus.GetConnectionUnixProcessID", "org.freedesktop.secrets"]
-    environ = {"PATH": os.environ["PATH"], **service.environ}
-    said = subprocess.run([*call, *method], env=environ, capture_output=True, text=True, check=True).stdout
-    return int(said.strip("(),\n").split()[-1])
 
 
 def test_a_new_item_is_made_as_codex_makes_it(secret_service, store, name):
@@ -157,7 +147,7 @@ def test_a_daemon_that_hangs_is_not_waited_for_for_ever(secret_service, store, m
     """It is stopped, not gone: the bus still knows it."""
     store.replace(KEY)
     monkeypatch.setattr(secret_service_module, "PATIENCE", 0.2)
-    pid = daemon_of(secret_service)
+    pid = secret_service.pid
     os.kill(pid, signal.SIGSTOP)
     try:
         with pytest.raises(StoreError, match="has not answered"):
