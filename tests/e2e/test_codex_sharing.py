@@ -86,10 +86,15 @@ def renewed(issuer: Issuer, side: str) -> int:
     return sum(each.headers["originator"] == side and each.status == 200 for each in issuer.presented)
 
 
+def expire(home: CodexHome) -> None:
+    """Let the time of the stored access token be over."""
+    home.store({**home.stored, "tokens": {**home.stored["tokens"], "access_token": jwt(exp=int(time.time()) - 60)}})
+
+
 def works(home: CodexHome, issuer: Issuer) -> None:
     """The stored login can be renewed by keyfob once its token has expired; then it is good for both."""
     before = renewed(issuer, "keyfob")
-    home.store({**home.stored, "tokens": {**home.stored["tokens"], "access_token": jwt(exp=int(time.time()) - 60)}})
+    expire(home)
     asked = home.keyfob("request", "models")
     assert asked.returncode == 0, asked.stderr
     assert renewed(issuer, "keyfob") == before + 1
@@ -144,3 +149,24 @@ def test_keyfob_is_first_by_the_right_clock_too(tmp_path):
         assert (issuer.renewals, len(issuer.presented)) == (1, 1)
         home.turn()
         assert server.received[-1].header("authorization") == f"Bearer {home.stored['tokens']['access_token']}"
+
+
+@pytest.mark.slow
+def test_a_login_that_both_spent_at_once_is_lost_in_plain_words(tmp_path):
+    """An issuer that revokes on reuse ends it; both go on with what the first of them got, and then keyfob says so."""
+    with Issuer(reuse="revoke", delay=2) as issuer, ModelServer() as server:
+        home = CodexHome(tmp_path, issuer.environ)
+        home.configure(CONFIG.format(base_url=server.base_url))
+        home.store(issuer.login(expires_in=-60))
+        with ThreadPoolExecutor() as pool:
+            turn, asked = pool.submit(home.turn), pool.submit(home.keyfob, "token")
+        assert (turn.result().returncode, turn.result().stdout.strip()) == (0, TEXT), turn.result().stderr
+        assert asked.result().stdout.strip() == home.stored["tokens"]["access_token"], asked.result().stderr
+        assert sorted(each.status for each in issuer.presented) == [200, 401]
+        assert not issuer.is_current(home.stored["tokens"]["refresh_token"])
+        expire(home)
+        lost, status = home.keyfob("token"), home.keyfob("status")
+    assert (lost.returncode, lost.stdout) == (1, "")
+    assert "refused to renew the login (invalid_grant)" in lost.stderr
+    assert "keyfob login" in lost.stderr
+    assert "refused for good" in status.stdout
