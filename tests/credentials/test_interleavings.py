@@ -279,7 +279,7 @@ options = st.fixed_dictionaries(
 seeds = st.integers(0, 2**64)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(seeds, options)
 @example(0, {"revokes": True, "codex": False, "kills": 0, "faults": False})
 def test_in_whatever_order_no_login_is_lost_that_need_not_be(

@@ -65,11 +65,12 @@ class TestStage:
         """Not in a traceback either."""
         assert "secret" not in repr(Stage("parent", b"secret")) + repr(Answer(200, b"secret"))
 
-    @given(st.binary() | st.recursive(st.none() | st.text(), st.lists).map(lambda value: json.dumps(value).encode()))
+    @pytest.mark.parametrize(
+        "text", [b"", b"<html>", b"null", b"[{}]", b'"{}"', b"5", b"NaN", b"\xff", b'{"a": 1', b"{}{}"]
+    )
     def test_an_answer_that_is_no_object_is_an_empty_one(self, text: bytes) -> None:
         """HTML of a captive portal, for instance."""
-        found = json_object(text)
-        assert found == {} or text.lstrip().startswith(b"{")
+        assert json_object(text) == {}
 
     def test_nesting_without_end_breaks_nothing(self) -> None:
         """The parser's own limit is no error of ours."""

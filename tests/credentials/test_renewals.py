@@ -137,16 +137,6 @@ class TestOne:
             future.result(0)
         assert renewals.start(world.renewal(), record, False, True).result(PATIENCE).token == "A2"
 
-    def test_an_ephemeral_login_is_locked_among_threads(self) -> None:
-        """Whoever does not wait is told; a forked child has a lock of its own."""
-        store = MemoryStore()
-        with store.lock():
-            with pytest.raises(LockedError, match="another thread"), store.lock(wait=False):
-                pass
-            store.forget()
-            with store.lock(wait=False):
-                pass
-
 
 class TestWaiters:
     def test_cancelling_a_waiter_changes_nothing(self, world: World) -> None:

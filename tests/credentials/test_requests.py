@@ -13,6 +13,7 @@ import trio
 from tests.homes import Home, home
 
 from keyfob.clients.httpx import AsyncClient, Client
+from keyfob.errors import RenewalError
 from keyfob.testing.issuer import Issuer
 from keyfob.testing.model_server import ModelServer
 
@@ -135,3 +136,16 @@ def test_many_threads_that_are_refused_at_once_have_it_renewed_once(scene: Scene
         assert set(pool.map(in_thread, range(16))) == {200}
     assert scene.issuer.renewals == 1
     assert not scene.issuer.reused
+
+
+def test_a_redirect_of_the_issuer_is_not_followed(scene: Scene) -> None:
+    """A login goes to its issuer and to nobody else; it may be a captive portal, so that it is tried again later."""
+    scene.sign_in(expires_in=-60)
+    with ModelServer() as elsewhere:
+        scene.issuer.answers = [307]
+        scene.issuer.headers = {"Location": f"{elsewhere.base_url}/oauth/token"}
+        source = scene.home.provider(CONFIG.format(url=scene.server.base_url)).source
+        with pytest.raises(RenewalError, match="answered 307"):
+            source.get()
+        assert elsewhere.received == []
+    assert len(scene.issuer.presented) == 1

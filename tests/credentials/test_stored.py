@@ -247,6 +247,7 @@ class TestEarly:
             REFUSED,
             Answer(200, b"<html>"),
             ConfigError("SSL_CERT_FILE"),
+            ZeroDivisionError(),
         ],
     )
     def test_the_old_one_serves_whatever_fails_until_it_expires(self, world: World, failure: Any) -> None:
@@ -263,7 +264,7 @@ class TestEarly:
             assert source.get() is held
         world.now += 2
         world.issuer.answers = [failure]
-        with pytest.raises((RenewalError, ConfigError)):
+        with pytest.raises((RenewalError, ConfigError, ZeroDivisionError)):
             source.get()
 
     def test_a_renewal_that_broke_off_twice_is_heard_when_the_old_one_has_expired(self, world: World) -> None:
@@ -294,6 +295,30 @@ class TestEarly:
         with pytest.raises(StoreError, match="no room"):
             source.get()
         assert world.issuer.presented == []
+
+    @pytest.mark.parametrize(
+        ("happens", "error"),
+        [
+            (lambda world: world.sign_in(account="you", refresh="R9"), AccountChangedError),
+            (lambda world: world.store.delete(), NotSignedInError),
+            (lambda world: world.path.write_text("{"), DamagedLoginError),
+            (lambda world: setattr(world, "forbidden", PolicyError("forbidden")), PolicyError),
+        ],
+    )
+    def test_what_is_wrong_with_the_login_is_heard_at_once(
+        self, world: World, happens: Any, error: type[Exception]
+    ) -> None:
+        """It happened while it was renewed; the old one is not to be used any more."""
+
+        def meanwhile(secret: str) -> Answer:
+            happens(world)
+            return world.issuer.renewed(secret)
+
+        source = world.source()
+        self.expire(world, source)
+        world.issuer.answers = [meanwhile]
+        with pytest.raises(error):
+            source.get()
 
     def test_while_another_process_renews_the_old_one_serves(self, world: World) -> None:
         """Its lock is tried, not waited for."""

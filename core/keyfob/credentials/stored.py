@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 from keyfob.credentials import timing
 from keyfob.credentials.forks import forget_after_fork
-from keyfob.errors import AccountChangedError, ConfigError, Fault, NotSignedInError, RenewalError, StoreError
+from keyfob.errors import (
+    AccountChangedError,
+    DamagedLoginError,
+    Fault,
+    NotSignedInError,
+    PolicyError,
+    RenewalError,
+    StoreError,
+)
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -22,6 +30,8 @@ if TYPE_CHECKING:
 LOOK_EVERY = 5.0
 # A renewal that failed while the credential was still good is not tried with each request. Seconds.
 _RETRY_AFTER = 5.0
+# What is wrong then is not the renewal: whoever has signed out must not go on.
+_ABOUT_THE_LOGIN = (NotSignedInError, AccountChangedError, PolicyError, DamagedLoginError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +169,8 @@ class StoredSource:
             if self._usable(renewed):
                 return renewed.credential
             raise RenewalError(f"{self._login.provider}: the login expired before it could be used")
-        except (RenewalError, StoreError, ConfigError):
-            if not self._usable(held):
+        except Exception as error:
+            if isinstance(error, _ABOUT_THE_LOGIN) or not self._usable(held):
                 raise
             if self._held is held:  # nobody has put a newer one there
                 soon = self._clock() + _RETRY_AFTER

@@ -26,6 +26,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._data: Data | None = None
+        self._changes = 0
         self._journal = Journal()
         self._stage: Stage | None = None
         self.forget()
@@ -82,7 +83,7 @@ class MemoryStore:
 
     def stamp(self) -> object:
         """See `Store.stamp`."""
-        return id(self._data)
+        return self._changes
 
     def prepare(self, data: Data) -> None:
         """There is always room."""
