@@ -10,6 +10,8 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +22,6 @@ from .lab import PATIENCE, PROGRAM, Signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
@@ -42,10 +43,11 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-def home(tmp_path: Path, issuer: Issuer) -> Signed:
-    for folder in (tmp_path, *tmp_path.parents[:2]):  # pytest's folders are for their user alone
+def home(issuer: Issuer) -> Iterator[Signed]:
+    """In a folder that others may come through; pytest's own are for their user alone."""
+    with tempfile.TemporaryDirectory(prefix="keyfob-renewal-") as folder:
         os.chmod(folder, 0o755)
-    return Signed(tmp_path, issuer)
+        yield Signed(Path(folder), issuer)
 
 
 def run(home: Signed, *before: str) -> dict[str, Any]:
