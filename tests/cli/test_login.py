@@ -258,6 +258,7 @@ def test_a_key_is_never_an_argument(keyfob, arguments):
     """Exit code 2; what was written is not repeated."""
     found = keyfob(*arguments)
     assert (found.code, "canary" in found.out + found.err) == (2, False)
+    assert "--api-key" not in arguments or "a key is never an argument" in found.err
     assert not os.path.exists(f"{keyfob.home}/keyfob")
 
 
