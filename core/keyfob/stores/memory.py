@@ -61,6 +61,7 @@ class MemoryStore:
     def write(self, data: Data) -> None:
         """See `Store.write`."""
         self._data = data
+        self._changes += 1
 
     def replace(self, data: Data) -> None:
         """See `Store.replace`."""
@@ -75,6 +76,7 @@ class MemoryStore:
     def remove(self) -> bool:
         """See `Store.remove`."""
         removed, self._data, self._stage = self._data is not None, None, None
+        self._changes += 1
         return removed
 
     def clear(self) -> None:
