@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shlex
 import sys
@@ -26,6 +27,21 @@ LARGEST = 2**20
 STAGE_SIZE = 64 * 1024
 # Seconds to wait for another program that writes the same record; keyfob itself holds these locks under a second.
 _WRITERS = 10.0
+
+
+def parsed(text: str) -> Any:
+    """The value that a record's JSON is. Raises ValueError, RecursionError.
+
+    Not every number that Python takes could be written again: NaN, Infinity and what is as large are not JSON.
+    """
+    return json.loads(text, parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("no number of JSON")
+    return value
 
 
 def codex_locks(codex_home: str) -> list[tuple[str, int]]:
@@ -178,7 +194,7 @@ class FileStore(Aside):
         if not text.strip():
             raise self._damaged("is empty")
         try:
-            data = json.loads(text.decode("utf-8"))
+            data = parsed(text.decode("utf-8"))
         except UnicodeDecodeError:
             raise self._damaged("is not UTF-8 text") from None
         except json.JSONDecodeError as error:

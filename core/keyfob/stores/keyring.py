@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from keyfob.credentials.journal import Journal, Stage
 from keyfob.errors import DamagedLoginError, Fault, StoreError
 from keyfob.stores.entry import Name, entry
-from keyfob.stores.file import Aside
+from keyfob.stores.file import Aside, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,7 +73,7 @@ class KeyringStore(Aside):
         if text is None:
             return None
         try:
-            data = json.loads(text)
+            data = parsed(text)
         except (ValueError, RecursionError):
             raise self._damaged("is not JSON") from None
         if not isinstance(data, dict):

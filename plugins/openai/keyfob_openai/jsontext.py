@@ -8,8 +8,12 @@ from _json import make_scanner
 _BLANKS = " \t\n\r"  # RFC 8259, section 2
 
 
-def _no_number(_: str) -> "object":
-    raise ValueError("neither NaN nor Infinity is JSON")
+def _finite(text: str) -> float:
+    """A number, as the store takes it: NaN, Infinity and what is as large are none."""
+    value = float(text)
+    if value - value != 0:
+        raise ValueError("no number of JSON")
+    return value
 
 
 class _Rules:
@@ -18,9 +22,9 @@ class _Rules:
     strict = True
     object_hook = None
     object_pairs_hook = None
-    parse_float = float
+    parse_float = staticmethod(_finite)
     parse_int = int
-    parse_constant = staticmethod(_no_number)
+    parse_constant = staticmethod(_finite)
 
 
 _scan = make_scanner(_Rules)  # type: ignore[arg-type]  # anything with these attributes will do
