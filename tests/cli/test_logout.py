@@ -77,6 +77,19 @@ def test_a_renewed_login_that_was_not_written_yet_is_the_one_to_revoke(keyfob, i
     assert not [name for name in os.listdir(keyfob.home) if "stage" in name or "journal" in name]
 
 
+def test_an_answer_that_nobody_waits_for_any_more_is_removed(keyfob):
+    """Codex signed out while keyfob was renewing, and keyfob was killed: the answer holds a live token."""
+    left = f"{keyfob.home}/auth.json.keyfob.stage"
+    login = Host({}, places=keyfob.places).provider("corp").login
+    write_login(keyfob, API_KEY)
+    login.store.prepare(API_KEY)
+    login.store.put_stage(Stage("of something else", b"{}"))
+    os.unlink(f"{keyfob.home}/auth.json")
+    assert os.path.exists(left)
+    assert keyfob("logout", "corp").code == 0
+    assert not os.path.exists(left)
+
+
 @pytest.mark.parametrize("setting", ["file", "keyring", "auto", "ephemeral"])
 def test_every_place_is_cleared_whatever_the_setting(keyfob, issuer, memory, setting):
     """A login that was left in the other place would come back with the setting; each is revoked."""

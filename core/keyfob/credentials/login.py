@@ -251,9 +251,9 @@ class Login:
 
 
 def _empty(store: Store) -> bool:
-    """Whether nothing is there."""
+    """Whether nothing is there, and no issuer's answer to a renewal that found the login gone."""
     try:
-        return store.read() is None
+        return store.read() is None and store.stage() is None
     except DamagedLoginError:
         return False
 
