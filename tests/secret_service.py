@@ -23,6 +23,8 @@ PROGRAMS = {"dbus-run-session": "dbus", "gnome-keyring-daemon": "gnome-keyring"}
 # The daemon is told its password on stdin, as a login manager does; without one it has no keyring yet.
 _UNLOCKED = "printf correct | gnome-keyring-daemon --unlock --components=secrets"
 _EMPTY = "gnome-keyring-daemon --start --components=secrets"
+# The daemon gives every item this one, some time after it was made.
+_SCHEMA = "xdg:schema"
 _SESSION = "{start} >&2; echo $DBUS_SESSION_BUS_ADDRESS; read forever"
 
 
@@ -40,7 +42,7 @@ class SecretService:
                 {
                     "path": item.item_path,
                     "label": item.get_label(),
-                    "attributes": item.get_attributes(),
+                    "attributes": {name: text for name, text in item.get_attributes().items() if name != _SCHEMA},
                     "secret": item.get_secret().decode(),
                 }
                 for item in found

@@ -67,7 +67,6 @@ class KeyringHome(CodexHome):
     def item(self) -> dict[str, Any]:
         """The item, of which there is one."""
         (found,) = self.service.items(**self.name)
-        found["attributes"].pop("xdg:schema", None)  # the daemon adds it when it likes
         return found
 
     @property

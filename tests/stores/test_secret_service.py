@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import threading
 
 import pytest
 
@@ -148,10 +149,13 @@ def test_a_daemon_that_hangs_is_not_waited_for_for_ever(secret_service, store, m
     store.replace(KEY)
     monkeypatch.setattr(secret_service_module, "PATIENCE", 0.2)
     pid = secret_service.pid
+    goes_on = threading.Timer(5, os.kill, (pid, signal.SIGCONT))  # who waits for it is found out, not kept for ever
     os.kill(pid, signal.SIGSTOP)
+    goes_on.start()
     try:
         with pytest.raises(StoreError, match="has not answered"):
             store.read()
     finally:
+        goes_on.cancel()
         os.kill(pid, signal.SIGCONT)
     assert store.read() == KEY
