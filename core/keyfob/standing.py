@@ -53,6 +53,11 @@ class Standing:
         return self.state == ABSENT
 
     @property
+    def located(self) -> bool:
+        """Whether there is something at `place`, as far as could be seen."""
+        return self.state not in {ABSENT, UNREADABLE}
+
+    @property
     def advice(self) -> str | None:
         """What to do, in words."""
         if self.state == RENEWABLE:

@@ -203,6 +203,16 @@ def test_a_place_that_cannot_be_cleared_is_said_and_the_others_are(keyfob, use, 
     assert "the keyring is locked" in found.err
 
 
+def test_a_locked_keyring_that_no_setting_asks_for_is_only_warned_of(keyfob, use):
+    """It may hold a login of another setting, which would be back with that."""
+    use(Locked())
+    path = write_login(keyfob, API_KEY)
+    found = keyfob("logout", "corp")
+    assert (found.code, os.path.exists(path)) == (0, False)
+    assert "warning: keyring entry" in found.err
+    assert "was not looked into: the keyring is locked" in found.err
+
+
 def test_without_a_keyring_only_who_wants_one_is_told(keyfob):
     """Most servers have none."""
     assert keyfob("logout", "corp").code == 0

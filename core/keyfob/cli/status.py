@@ -204,7 +204,7 @@ def _when(shown: _Shown) -> Iterator[tuple[str, str, str]]:
 
 def _where(shown: _Shown) -> Iterator[tuple[str, str, str]]:
     found = shown.found
-    if not found.absent:
+    if found.located:
         yield ("stored in" if found.stored else "comes from"), found.place, ""
     if found.stored:
         yield "store", f"{shown.setting}: {shown.remark}" if shown.remark else shown.setting, ""

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from keyfob.errors import DamagedLoginError, StoreError
+from keyfob.errors import DamagedLoginError, Fault, StoreError
 from keyfob.stores.file import FileStore, codex_locks
 from keyfob.stores.memory import MemoryStore
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keyfob.credentials.store import Store
-    from keyfob.errors import Fault
     from keyfob.stores.entry import Name
     from keyfob.stores.keyring import KeyringStore
 
@@ -59,7 +58,7 @@ def clearable(
     """The places that signing out has to clear: all where the record may be.
 
     A keyring that cannot be looked into is one only where the setting has logins kept in it; one that is not there,
-    only where the setting knows no other place.
+    only where the setting knows no other place. warn: told of one that is left out though it is there.
     """
     from keyfob.stores.entry import NoKeyringError
 
@@ -68,8 +67,11 @@ def clearable(
         keyring.read()
     except NoKeyringError:
         return (file, keyring) if mode == "keyring" else (file,)
-    except StoreError:
-        return (file, keyring) if mode in {"keyring", "auto"} else (file,)
+    except StoreError as error:
+        if mode in {"keyring", "auto"}:
+            return file, keyring
+        warn(Fault(f"was not looked into: {error}", path=keyring.place))
+        return (file,)
     except DamagedLoginError:
         pass
     return file, keyring
