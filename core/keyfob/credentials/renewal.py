@@ -150,7 +150,7 @@ class Renewal:
     def _resumed(self, record: Record, intent: Intent) -> Record:
         """The secret was presented, and no answer was kept: present it a second time, never a third."""
         if intent.attempt > 1 or intent.refused:
-            return self._ended(record, intent)
+            return self._ended(record)
         self._heed(record)
         self.store.prepare(record.data)
         return self._exchange(record, PROACTIVE, attempt=2)
@@ -159,21 +159,27 @@ class Renewal:
 
     def _exchange(self, record: Record, reason: str, attempt: int = 1) -> Record:
         request = self._rotation.exchange(record, reason)
-        journal, now = self.store.journal(), self._clock()
-        intent = Intent(record.fingerprint, attempt, sent=True, at=now)
-        before = replace(journal, intent=journal.intent if attempt > 1 else None)
-        after = replace(journal, intent=intent, forced_at=now if reason == UNAUTHORIZED else journal.forced_at)
-        self.store.note(after)
+        before = self._sending(record, reason, attempt)
         try:
             answer = self._send(request)
         except UnansweredError:
-            return self._exchange(record, reason, attempt=2) if attempt == 1 else self._ended(record, intent)
+            return self._exchange(record, reason, attempt=2) if attempt == 1 else self._ended(record)
         except UnreachableError as error:
             raise self._failed(before, record, "unreachable", str(error)) from error
         except KeyfobError:  # certificates, proxy or URL: nothing was sent, and only the user can mend it
             self.store.note(before)
             raise
-        return self._answered(record, answer, replace(after, intent=before.intent), _host(request.url))
+        unsettled = replace(before, forced_at=self.store.journal().forced_at)
+        return self._answered(record, answer, unsettled, _host(request.url))
+
+    def _sending(self, record: Record, reason: str, attempt: int) -> Journal:
+        """Note that the secret goes out now; returns what was true before, and is so again if it does not."""
+        journal, now = self.store.journal(), self._clock()
+        earlier = journal.intent if attempt > 1 else None
+        intent = Intent(record.fingerprint, attempt, sent=True, at=earlier.at if earlier else now)
+        forced_at = now if reason == UNAUTHORIZED else journal.forced_at
+        self.store.note(replace(journal, intent=intent, forced_at=forced_at))
+        return replace(journal, intent=earlier)
 
     def _answered(self, record: Record, answer: Answer, journal: Journal, host: str) -> Record:
         """journal: what is true if this answer settles nothing."""
@@ -193,10 +199,11 @@ class Renewal:
         if code is None:
             what = f"{host} answered {answer.status}"
             raise self._failed(journal, record, f"status-{answer.status}", what, answer.retry_after)
-        presented = self.store.journal().intent or Intent(record.fingerprint)
-        intent = replace(presented, refused=code)
-        self._intend(intent)
-        return self._ended(record, intent)
+        self._intend(replace(self._intent(record), refused=code))
+        return self._ended(record)
+
+    def _intent(self, record: Record) -> Intent:
+        return self.store.journal().intent or Intent(record.fingerprint)
 
     def _intend(self, intent: Intent | None) -> None:
         self.store.note(replace(self.store.journal(), intent=intent))
@@ -269,11 +276,12 @@ class Renewal:
         self.store.note(replace(journal, outcome=outcome))
         return failure(outcome)
 
-    def _ended(self, record: Record, intent: Intent) -> Record:
+    def _ended(self, record: Record) -> Record:
         """The secret is spent and no successor was kept, unless another program has it: look before that is said."""
         changed = self._changed(record)
         if changed:
             return changed
+        intent = self._intent(record)
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(intent.at))
         code, what = _LOST, f"the renewal of this login was interrupted at {at}, its answer is lost"
         if intent.refused and intent.attempt == 1:
