@@ -105,12 +105,12 @@ def silent(connection: socket.socket) -> None:
             pass
 
 
-def drips(text: bytes, every: float) -> Callable[[socket.socket], object]:
-    """Send a byte at a time, and never come to an end."""
+def drips(text: bytes, every: float, end: bytes = b"") -> Callable[[socket.socket], object]:
+    """Send a byte at a time, for longer than anybody here has patience, and then the end; `every`: seconds."""
 
     def act(connection: socket.socket) -> None:
         pause = threading.Event()
-        for byte in text + b" " * 10_000:
+        for byte in text + b" " * 60 + end:
             connection.sendall(bytes([byte]))
             pause.wait(every)
 

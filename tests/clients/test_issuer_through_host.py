@@ -164,9 +164,10 @@ def test_what_the_user_has_to_mend_is_said_and_spends_nothing(
     environ = {URL: "https://issuer.example/oauth/token", **environ}
     assert lab.provider(SOON, environ).credential().token == lab.token
     provider = lab.provider(PAST, environ)
-    with pytest.raises(ConfigError) as caught:
-        provider.credential()
-    assert said in str(caught.value)
+    for _ in range(3):  # each is as the first: none counts as a try that was sent
+        with pytest.raises(ConfigError) as caught:
+            provider.credential()
+        assert said in str(caught.value)
     assert lab.stored == lab.login
     lab._home.environ = issuer.environ
     assert lab.again().credential().token != lab.token
