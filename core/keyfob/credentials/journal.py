@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,8 @@ from keyfob.credentials.exchange import json_object
 
 # A time to wait that lies further ahead is not believed: a clock was wrong when it was written. Seconds.
 LONGEST_WAIT = 600.0
+# No time lies so far ahead, in seconds since the epoch.
+_LATEST = 10.0**11
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,14 @@ class Intent:
     sent: bool = False
     at: float = 0.0
     refused: str | None = None
+
+    @property
+    def since(self) -> str:
+        """When that was, as RFC 3339 writes it; in a damaged journal it may be beyond any calendar."""
+        try:
+            return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.at))
+        except (OverflowError, ValueError, OSError):
+            return "an unknown time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +124,5 @@ class Stage:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    """A time; none that is beyond any calendar. Seconds since the epoch."""
+    return float(value) if isinstance(value, int | float) and 0 <= value <= _LATEST else None

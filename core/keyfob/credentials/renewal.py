@@ -282,8 +282,7 @@ class Renewal:
         if changed:
             return changed
         intent = self._intent(record)
-        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(intent.at))
-        code, what = _LOST, f"the renewal of this login was interrupted at {at}, its answer is lost"
+        code, what = _LOST, f"the renewal of this login was interrupted at {intent.since}, its answer is lost"
         if intent.refused and intent.attempt == 1:
             code, what = intent.refused, f"its issuer refused to renew the login ({intent.refused})"
         outcome = Outcome(record.fingerprint, code, f"{self.provider}: {what}", self._clock(), permanent=True)
