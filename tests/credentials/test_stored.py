@@ -328,6 +328,24 @@ class TestEarly:
             assert source.get() is source.peek() is held
         assert world.issuer.presented == []
 
+    def test_if_it_expires_while_the_lock_is_tried_it_is_waited_for(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Past expiry everyone waits: somebody is at it, so that is no error."""
+        source, renew, waits = world.source(), Renewals().start, []
+        self.expire(world, source)
+
+        def held_by_another(*arguments: Any) -> Future[Any]:
+            waits.append(arguments[-1])
+            if len(waits) > 1:
+                return renew(*arguments)
+            world.now += 1
+            raise LockedError("held")
+
+        monkeypatch.setattr(source, "_renew", held_by_another)
+        assert token(source.get()) == "A2"
+        assert waits == [False, True]
+
     def test_what_another_process_renewed_is_adopted(self, world: World) -> None:
         """One call for all of them."""
         source, other = world.source(), world.source()

@@ -12,6 +12,7 @@ from keyfob.errors import (
     AccountChangedError,
     DamagedLoginError,
     Fault,
+    LockedError,
     NotSignedInError,
     PolicyError,
     RenewalError,
@@ -164,12 +165,15 @@ class StoredSource:
 
     def _renewed(self, held: _Held) -> Credential:
         """Renew before or after expiry; before, the old credential is good enough for every failure."""
+        expired = not self._usable(held)
         try:
-            renewed = self._run(held, forced=False, wait=not self._usable(held))
+            renewed = self._run(held, forced=False, wait=expired)
             if self._usable(renewed):
                 return renewed.credential
             raise RenewalError(f"{self._login.provider}: the login expired before it could be used")
         except Exception as error:
+            if isinstance(error, LockedError) and not expired and not self._usable(held):
+                return self._renewed(held)  # it expired at that moment: now all wait for whoever is at it
             if isinstance(error, _ABOUT_THE_LOGIN) or not self._usable(held):
                 raise
             if self._held is held:  # nobody has put a newer one there
