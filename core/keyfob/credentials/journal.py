@@ -14,7 +14,7 @@ from keyfob.credentials.exchange import json_object
 # A time to wait that lies further ahead is not believed: a clock was wrong when it was written. Seconds.
 LONGEST_WAIT = 600.0
 # No time lies so far ahead, in seconds since the epoch.
-_LATEST = 10.0**11
+_LATEST = 10.0**12
 
 
 @dataclass(frozen=True, slots=True)
