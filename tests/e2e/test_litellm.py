@@ -148,7 +148,7 @@ def test_a_missing_key_is_keyfobs_error_before_the_proxy_hears_of_it(litellm, pr
             with pytest.raises(MissingCredentialError) as caught:
                 ask()
             assert str(caught.value) == "environment variable PROXY_KEY is not set: ask the platform team"
-            assert caught.value.hint == "export PROXY_KEY=…"
+            assert caught.value.hint == "export PROXY_KEY=…, or keyfob login proxy --with-api-key"
     assert upstream_saw() == []
 
 

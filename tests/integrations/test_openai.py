@@ -241,7 +241,10 @@ def test_a_missing_variable_is_our_error_and_nothing_is_sent(server, host):
     with OpenAI(provider="corp", host=made) as client, pytest.raises(MissingCredentialError) as caught:
         client.responses.create(**ASK)
     assert str(caught.value) == "environment variable LAB_KEY is not set"
-    assert (caught.value.code, caught.value.hint) == ("missing-credential", "export LAB_KEY=…")
+    assert (caught.value.code, caught.value.hint) == (
+        "missing-credential",
+        "export LAB_KEY=…, or keyfob login corp --with-api-key",
+    )
     assert isinstance(caught.value, openai.OpenAIError)
     assert server.received == []
 
