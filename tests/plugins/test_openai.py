@@ -593,6 +593,15 @@ def test_a_damaged_login_names_its_file(home: Any) -> None:
     assert str(caught.value) == f"{path}: the stored OpenAI login cannot be used: tokens.id_token is not a JWT"
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_what_could_not_be_written_again_is_damaged(home: Any, number: str) -> None:
+    """Python takes these numbers; JSON, and so Codex, does not."""
+    path = stored(home, json.dumps(chatgpt(x=1)).replace('"x": 1', f'"x": {number}'))
+    with pytest.raises(DamagedLoginError) as caught:
+        home.provider(LAB).credential()
+    assert str(caught.value) == f"{path} is not JSON that can be read"
+
+
 @pytest.mark.parametrize(("key", "part"), [("sk-1\nsk-2", "a line break"), ("sk-é", "not ASCII")])
 def test_a_stored_key_that_cannot_be_sent_names_its_file(home: Any, key: str, part: str) -> None:
     """The key is not repeated."""
