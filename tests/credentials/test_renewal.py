@@ -24,6 +24,7 @@ from keyfob.errors import (
     StoreError,
 )
 from keyfob.stores.file import FileStore
+from keyfob.stores.locks import locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +88,13 @@ class TestLock:
         known = world.record
         world.sign_in(account="you")
         assert world.renewed(known=known).account == "you"
+        assert world.issuer.presented == []
+
+    def test_a_login_that_cannot_be_renewed_is_not(self, world: World) -> None:
+        """Somebody has put an API key in its place."""
+        known = world.record
+        world.sign_in(refresh=None)
+        assert world.renewed(known=known).secret is None
         assert world.issuer.presented == []
 
     def test_who_has_signed_out_meanwhile_is_signed_out(self, world: World) -> None:
@@ -453,6 +461,27 @@ class TestCommit:
         world.issuer.answers = [meanwhile]
         assert world.renewed().token == "A2"
         assert world.disk["note"] == "new"
+
+    def test_it_is_read_again_and_written_under_the_locks_of_other_programs(
+        self, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Which are not held while the issuer is asked: Codex gives up after 5 seconds."""
+        path, held = str(tmp_path / "auth.lock"), []
+        store = world.store = FileStore(str(world.path), writers=[(path, 0o644)])
+
+        def look() -> None:
+            try:
+                with locked(path, wait=0):
+                    held.append(False)
+            except LockedError:
+                held.append(True)
+
+        write, read = store.write, store.read
+        monkeypatch.setattr(store, "read", lambda: (look(), read())[1])
+        monkeypatch.setattr(store, "write", lambda data: (look(), write(data))[1])
+        world.issuer.answers = [lambda _: look()]
+        world.renewed()
+        assert held == [False, False, False, True, True, True]
 
     def test_another_access_token_for_the_same_refresh_token_does_not_cost_its_successor(self, world: World) -> None:
         """What was spent is on disk: what it was spent for has to take its place."""

@@ -75,13 +75,13 @@ class Renewal:
     def run(self, known: Record, *, forced: bool = False, wait: bool = True) -> Record:
         """The record as it is to be used now: renewed by this call, or by somebody else meanwhile.
 
-        known: what the caller has; where somebody else's login is stored by now, that is returned as it is. forced: a
-        server refused it. wait: for whoever holds the lock; else LockedError. Raises RenewalError, StoreError,
-        NotSignedInError, DamagedLoginError, and ConfigError for what only the user can mend.
+        known: what the caller has; where by now a login is stored that is somebody else's or needs no renewal, that is
+        returned as it is. forced: a server refused it. wait: for whoever holds the lock; else LockedError. Raises
+        RenewalError, StoreError, NotSignedInError, DamagedLoginError, and ConfigError for what only the user can mend.
         """
         with self._entered(), self.store.lock(wait=wait):
             record = self.current()
-            if record.account is not None and record.whose != known.whose:
+            if record.secret is None or (record.account is not None and record.whose != known.whose):
                 return record
             return self._run(self._recovered(record), known, forced=forced)
 
