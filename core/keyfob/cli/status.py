@@ -161,7 +161,7 @@ def _rows(shown: _Shown) -> Iterator[tuple[str, str, str]]:
     if len(shown.users) > 1:
         yield "also for", ", ".join(shown.users[1:]), ""
     yield "state", found.state, "green" if found.usable and not found.problem else "yellow"
-    if found.problem:
+    if found.problem and found.problem.code != "not-signed-in":  # the state says it
         yield "problem", str(found.problem), "red"
     if found.advice:
         yield "to do", found.advice, ""
