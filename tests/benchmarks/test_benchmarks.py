@@ -103,6 +103,31 @@ def test_a_command_that_prints_something_else_is_not_timed(module, tmp_path):
         token_command.timed([sys.executable, "-c", "raise SystemExit(3)"], home.environ)
 
 
+def test_a_race_counts_calls_spent_tokens_and_failures(module):
+    """Here of a client that renews in each process for itself: one process gets a token, the others none."""
+    race = module("renewal_race")
+
+    def of_alone(login):
+        answer = httpx.post(login.url, data=login.grant)
+        token = answer.json().get("access_token", login.access_token)
+        return lambda: race.good(f"Bearer {token}")
+
+    racers = [race.Racer({"alone": of_alone}) for _ in range(3)]
+    found = race.one_round(racers, "alone")
+    for racer in racers:
+        racer.end()
+    assert (found.calls, found.spent, found.failed) == (3, 2, 2 * race.THREADS)
+
+
+def test_a_client_that_cannot_be_made_does_not_race(module):
+    """What is wrong with it is told."""
+    race, measuring = module("renewal_race"), module("measuring")
+    racers = [race.Racer({"none": lambda login: 1 / 0})]
+    with pytest.raises(measuring.UnexpectedError, match="no client: division by zero"):
+        race.one_round(racers, "none")
+    racers[0].end()
+
+
 def test_rounds_are_interleaved_and_compared_round_by_round(module):
     """What slows a whole round down changes neither ratio nor difference."""
     measuring = module("measuring")

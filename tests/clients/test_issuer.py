@@ -180,10 +180,11 @@ class TestNothingWasSent:
         assert re.fullmatch(f"127.0.0.1 cannot be reached: ({reason}).*", found)
 
     def test_a_certificate_that_is_not_trusted(self, authority: Authority) -> None:
-        """It is said what is wrong with it."""
+        """It is said what is wrong with it, and what names others."""
         with Raw(answers(http()), tls=authority.server()) as server:
             found = failed(UnreachableError, lambda: sent(server.url))
         assert "its certificate is not trusted: unable to get local issuer certificate" in found
+        assert found.endswith("CODEX_CA_CERTIFICATE or SSL_CERT_FILE names further certificates to trust")
         assert server.received == []
 
     def test_a_certificate_for_another_name(self, authority: Authority) -> None:

@@ -11,7 +11,7 @@ from keyfob import __version__
 from keyfob.clients.httpx import issuer_client, sending_errors
 from keyfob.clients.origin import Origin, shown
 from keyfob.clients.proxies import Proxy, proxy_for
-from keyfob.clients.reasons import why
+from keyfob.clients.reasons import TRUST_HINT, untrusted, why
 from keyfob.clients.watch import Watch
 from keyfob.credentials.exchange import Answer, UnansweredError, UnreachableError
 from keyfob.errors import ConfigError
@@ -83,6 +83,8 @@ def _failure(
     reason = f"it took longer than {_WHOLE * timeout:g} s" if watch.expired else why(error)
     if watch.sent:
         return UnansweredError(f"{origin.host} did not answer: {reason}")
+    if untrusted(error):
+        reason += f"; {TRUST_HINT}"
     by = f" through the proxy of {proxy.variable}" if proxy else ""
     return UnreachableError(f"{origin.host} cannot be reached{by}: {reason}")
 
