@@ -127,15 +127,15 @@ _FAR = 2**20
 
 def _sign(descriptor: int) -> None:
     with contextlib.suppress(OSError):  # a full disk is no reason not to hold a lock
-        os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, f"process {os.getpid()}\n".encode())
+        # Always as long, not cut to length: ext4 takes longer to cut a file than all else that is done under the lock.
+        os.write(descriptor, f"process {os.getpid():<24}\n".encode())
 
 
 def _holder(descriptor: int) -> str:
     with contextlib.suppress(OSError):
         os.lseek(descriptor, 0, os.SEEK_SET)
-        text = os.read(descriptor, 64).decode("ascii", "replace").strip()
+        text = os.read(descriptor, 64).decode("ascii", "replace").partition("\n")[0].strip()
         if text.startswith("process ") and text[8:].isdigit():
             return text
     return "another process"
