@@ -36,6 +36,51 @@ class Memory(KeyringBackend):
             raise PasswordDeleteError("no such password")
 
 
+class Killed(BaseException):
+    """The process ends here: nothing is tidied up by whoever catches errors."""
+
+
+class Steps:
+    """Counts what is done to files and to the keyring, and ends the process at the step that is asked for."""
+
+    def __init__(self) -> None:
+        self.left = -1
+
+    def __call__(self) -> None:
+        self.left -= 1
+        if self.left == -1:
+            raise Killed
+
+
+class Counted(Memory):
+    """A keyring of which every use is a step."""
+
+    def __init__(self, step: Steps) -> None:
+        super().__init__()
+        self.step = step
+
+    def get_password(self, service, username):
+        self.step()
+        return super().get_password(service, username)
+
+    def set_password(self, service, username, password):
+        self.step()
+        super().set_password(service, username, password)
+
+    def delete_password(self, service, username):
+        self.step()
+        super().delete_password(service, username)
+
+
+class Keychain(Counted):
+    """As macOS's backend: it deletes an entry, and then makes it anew."""
+
+    def set_password(self, service, username, password):
+        self.step()
+        self.kept.pop((service, username), None)
+        super().set_password(service, username, password)
+
+
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[KeyringBackend], KeyringBackend]:
     """Makes a backend the one that is used."""

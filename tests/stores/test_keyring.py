@@ -18,7 +18,7 @@ from keyfob.stores.choice import places, store_for
 from keyfob.stores.entry import NoKeyringError as Missing
 from keyfob.stores.entry import TooLargeError
 
-from .conftest import Memory
+from .conftest import Keychain, Killed, Memory, Steps
 
 if TYPE_CHECKING:
     from keyfob.errors import Fault
@@ -240,6 +240,32 @@ def test_what_is_still_there_after_it_was_deleted_is_told(use, store):
     backend.delete_password = lambda service, username: None
     with pytest.raises(StoreError, match="still there"):
         store.delete()
+
+
+def test_an_entry_that_its_backend_deletes_and_makes_anew_is_never_gone(use, store):
+    """Whoever is killed between the two: the old login is there, or the new one."""
+    step = Steps()
+    backend = use(Keychain(step))
+    found = []
+    for steps in range(100):
+        store.delete()
+        store.write(KEY)
+        step.left = steps
+        try:
+            store.write(LOGIN)
+        except Killed:
+            step.left = -1
+        else:
+            break
+        found.append(store.read())
+        store.write(LOGIN)
+        assert list(backend.kept) == [("Codex Auth", store._name.username)]
+    step.left = -1
+    assert all(login in (KEY, LOGIN) for login in found)
+    assert KEY in found
+    assert LOGIN in found
+    assert store.delete() is True
+    assert backend.kept == {}
 
 
 # The stage

@@ -14,7 +14,7 @@ from keyfob.stores import private
 from keyfob.stores.choice import places
 from keyfob.stores.move import OccupiedError, move
 
-from .conftest import Memory
+from .conftest import Counted, Keychain, Killed, Steps
 from .test_keyring import Failing, Forgetting, Windows
 
 LOGIN: dict[str, Any] = {"auth_mode": "chatgpt", "tokens": {"refresh_token": "rt-canary", "name": "käse"}, "later": [1]}
@@ -22,42 +22,6 @@ OTHER: dict[str, Any] = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-other"}
 STAGE = Stage("parent", b'{"refresh_token":"rt-canary-2"}', 17.5, 18.0)
 JOURNAL = Journal(intent=Intent("parent", sent=True), forced_at=3.0)
 TARGETS = ("file", "keyring")
-
-
-class Killed(BaseException):
-    """The process ends here: nothing is tidied up by whoever catches errors."""
-
-
-class Steps:
-    """Counts what is done to files and to the keyring, and ends the process at the step that is asked for."""
-
-    def __init__(self) -> None:
-        self.left = -1
-
-    def __call__(self) -> None:
-        self.left -= 1
-        if self.left == -1:
-            raise Killed
-
-
-class Counted(Memory):
-    """A keyring of which every use is a step."""
-
-    def __init__(self, step: Steps) -> None:
-        super().__init__()
-        self.step = step
-
-    def get_password(self, service, username):
-        self.step()
-        return super().get_password(service, username)
-
-    def set_password(self, service, username, password):
-        self.step()
-        super().set_password(service, username, password)
-
-    def delete_password(self, service, username):
-        self.step()
-        super().delete_password(service, username)
 
 
 @pytest.fixture
@@ -105,14 +69,15 @@ def test_a_renewal_that_did_not_end_is_moved_too(memory, both, target):
 
 
 @pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("kind", [Counted, Keychain])
 @pytest.mark.parametrize("staged", [False, True], ids=["", "staged"])
-def test_ended_at_any_step_it_is_in_one_place_or_in_both(monkeypatch, use, home, target, staged):
+def test_ended_at_any_step_it_is_in_one_place_or_in_both(monkeypatch, use, home, target, staged, kind):
     """Never in none, and never in part; and moving it again ends well."""
     step = Steps()
     for module, name in ((os, "replace"), (os, "unlink"), (os, "fsync"), (private, "create")):
         real = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a, real=real, **k: (step(), real(*a, **k))[1])
-    use(Counted(step))
+    use(kind(step))
     ended = 0
     for steps in range(1000):
         both = fresh(home)

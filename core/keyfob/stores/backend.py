@@ -16,31 +16,48 @@ if TYPE_CHECKING:
 
 
 class BackendEntry:
-    """See `Entry`. A backend finds the one entry of a name by itself, and may ask the user by itself."""
+    """See `Entry`. A backend finds the one entry of a name by itself, and may ask the user by itself.
+
+    To change an entry, some delete it and make it anew (macOS's does). So the new text stands in an entry beside it
+    meanwhile, which counts where the other is gone: whoever is killed between the two has lost nothing.
+    """
 
     def __init__(self, name: entry.Name, backend: KeyringBackend) -> None:
         self.name = name
         self._backend = backend
+        self._next = f"{name.username}|next"
 
     def read(self) -> str | None:
         """See `Entry.read`."""
         with self._told():
-            return self._backend.get_password(self.name.service, self.name.username)
+            text = self._get(self.name.username)
+            return self._get(self._next) if text is None else text
 
     def write(self, text: str) -> None:
         """See `Entry.write`."""
         with self._told(text):
+            if self._get(self.name.username) is not None:
+                self._backend.set_password(self.name.service, self._next, text)
             self._backend.set_password(self.name.service, self.name.username, text)
+            self._drop(self._next)
 
     def delete(self) -> bool:
-        """See `Entry.delete`."""
-        if self.read() is None:
-            return False
-        with self._told(), contextlib.suppress(PasswordDeleteError):
-            self._backend.delete_password(self.name.service, self.name.username)
+        """See `Entry.delete`. What is beside it goes first, or it would count."""
+        there = self.read() is not None
+        with self._told():
+            self._drop(self._next)
+            self._drop(self.name.username)
         if self.read() is not None:
             raise entry.broken(self.name, "it is still there after it was deleted")
-        return True
+        return there
+
+    def _get(self, username: str) -> str | None:
+        return self._backend.get_password(self.name.service, username)
+
+    def _drop(self, username: str) -> None:
+        if self._get(username) is not None:
+            with contextlib.suppress(PasswordDeleteError):  # whether it is gone is looked at
+                self._backend.delete_password(self.name.service, username)
 
     def unlock(self) -> None:
         """A backend asks when it is used, not before."""

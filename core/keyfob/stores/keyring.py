@@ -85,7 +85,7 @@ class KeyringStore(Aside):
 
     def write(self, data: Data) -> None:
         """See `Store.write`. As Codex writes it: JSON without blanks."""
-        _put(self._record_entry, _compact(data))
+        _replace(self._record_entry, _compact(data))
 
     def replace(self, data: Data) -> None:
         """See `Store.replace`. The old login is touched only when the keyring has proved to take the new one."""
@@ -181,13 +181,21 @@ def _stage_of(text: str) -> Stage | None:
 
 def _put(place: Entry, text: str) -> None:
     """Write, and read back: a keyring may shorten what it is given, or not keep it at all."""
-    before = place.read()
     place.write(text)
-    if place.read() == text:
-        return
-    if before is not None:
-        place.write(before)
-    raise StoreError(
-        f"{place.name}: the keyring did not keep what was stored ({len(text)} characters)",
-        hint='write cli_auth_credentials_store = "file" in config.toml',
-    )
+    if place.read() != text:
+        raise StoreError(
+            f"{place.name}: the keyring did not keep what was stored ({len(text)} characters)",
+            hint='write cli_auth_credentials_store = "file" in config.toml',
+        )
+
+
+def _replace(place: Entry, text: str) -> None:
+    """The same, for what must not be lost: what was there is put back."""
+    before = place.read()
+    try:
+        _put(place, text)
+    except StoreError:
+        if before is not None:
+            with contextlib.suppress(StoreError):
+                place.write(before)
+        raise
