@@ -613,6 +613,19 @@ def test_a_stored_key_that_cannot_be_sent_names_its_file(home: Any, key: str, pa
     assert "sk-" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["garbage", "http://[broken", "http://issuer.example/revoke"])
+def test_an_issuer_that_cannot_be_reached_keeps_nobody_from_signing_out(home: Any, url: str) -> None:
+    """It is said that the login may still be valid, and why."""
+    path = stored(home, chatgpt())
+    home.environ[rotation.REVOKE_URL] = url
+    signed_in = home.provider(LAB).login
+    done = signed_in.remove([signed_in.store])
+    assert done.removed == (path,)
+    assert not os.path.exists(path)
+    (why,) = done.still_valid
+    assert why.startswith(rotation.REVOKE_URL)
+
+
 def test_an_expired_login_is_renewed_and_every_field_kept(home: Any) -> None:
     """As the issuer answers it; the file stays private and has no newline at its end."""
     with Issuer() as issuer:

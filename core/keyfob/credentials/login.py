@@ -14,6 +14,7 @@ from keyfob.errors import (
     CredentialError,
     DamagedLoginError,
     IllegalHeaderError,
+    KeyfobError,
     MissingCredentialError,
     NotSignedInError,
     OtherOriginError,
@@ -231,7 +232,7 @@ class Login:
             answer = self.send(request) if request else None
         except (UnreachableError, UnansweredError) as error:
             return f"its issuer could not be told ({error})"
-        except CredentialError as error:
+        except KeyfobError as error:  # what is wrong with the way to the issuer keeps nobody from signing out
             return str(error)
         return None if answer is None or answer.ok else f"its issuer answered {answer.status}"
 
