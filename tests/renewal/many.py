@@ -8,6 +8,7 @@ process forks in the middle, and the child sends requests too. It answers with t
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -48,8 +49,13 @@ class Round:
         except KeyfobError as error:
             self.outcomes.append(f"{error.code}: {error}")
 
-    async def loop(self, tasks: int, cancelled: int) -> None:
-        async with keyfob.httpx.AsyncClient("lab", host=self.host, verify=False) as client:
+    def clients(self):
+        """One for threads, and one for each event loop."""
+        make, make_async = keyfob.httpx.Client, keyfob.httpx.AsyncClient
+        return make("lab", host=self.host), [make_async("lab", host=self.host) for _ in range(2)]
+
+    async def loop(self, client: keyfob.httpx.AsyncClient, tasks: int, cancelled: int) -> None:
+        async with client:
             leaving = [asyncio.create_task(self.request_soon(client)) for _ in range(cancelled)]
             staying = [asyncio.create_task(self.request_soon(client)) for _ in range(tasks)]
             await asyncio.sleep(0)  # each has begun to wait
@@ -59,25 +65,37 @@ class Round:
             await asyncio.gather(*leaving, return_exceptions=True)
 
     def run(self, threads: int, tasks: int, cancelled: int = 0, fork: bool = False) -> list[str]:
-        with keyfob.httpx.Client("lab", host=self.host, verify=False) as client:
-            running = [threading.Thread(target=self.request, args=(client,)) for _ in range(threads)]
-            if tasks:
-                running += [threading.Thread(target=asyncio.run, args=(self.loop(tasks, cancelled),)) for _ in range(2)]
-            for thread in running:
-                thread.start()
-            if fork:
-                self.outcomes += self.forked()
-            for thread in running:
-                thread.join()
+        # The child's are made here, too: OpenSSL cannot make a context in a child that was forked while another
+        # thread made one.
+        own, childs = self.clients(), self.clients() if fork else None
+        running = self.start(own, threads, tasks, cancelled)
+        if childs:
+            self.outcomes += self.forked(childs)
+        for thread in running:
+            thread.join()
+        own[0].close()
         return sorted(self.outcomes)
 
-    def forked(self) -> list[str]:
+    def start(self, clients, threads: int, tasks: int, cancelled: int = 0) -> list[threading.Thread]:
+        client, loops = clients
+        running = [threading.Thread(target=self.request, args=(client,)) for _ in range(threads)]
+        if tasks:
+            for each in loops:
+                target = functools.partial(asyncio.run, self.loop(each, tasks, cancelled))
+                running.append(threading.Thread(target=target))
+        for thread in running:
+            thread.start()
+        return running
+
+    def forked(self, clients) -> list[str]:
         """What a child that is forked now gets, with the host that it inherits."""
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
             self.outcomes = []
-            os.write(write, json.dumps(self.run(2, 2)).encode())
+            for thread in self.start(clients, 2, 2):
+                thread.join()
+            os.write(write, json.dumps(self.outcomes).encode())
             os._exit(0)
         os.close(write)
         with open(read, "rb") as pipe:
