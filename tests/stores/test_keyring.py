@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import keyring.core
 import pytest
-from keyring.backends import null
+from keyring.backends import SecretService, chainer, null
 from keyring.errors import InitError, KeyringLocked, NoKeyringError, PasswordSetError
 
 from keyfob.credentials.journal import Intent, Journal, Stage
 from keyfob.errors import DamagedLoginError, StoreError
 from keyfob.stores.choice import places, store_for
 from keyfob.stores.entry import NoKeyringError as Missing
-from keyfob.stores.entry import TooLargeError
+from keyfob.stores.entry import TooLargeError, entry
 
 from .conftest import Keychain, Killed, Memory, Steps
 
@@ -266,6 +266,14 @@ def test_an_entry_that_its_backend_deletes_and_makes_anew_is_never_gone(use, sto
     assert LOGIN in found
     assert store.delete() is True
     assert backend.kept == {}
+
+
+def test_a_chain_of_keyrings_with_the_secret_service_is_that(use, store, monkeypatch):
+    """Codex uses that one wherever it is; any other is used as the library has it."""
+    chain = use(chainer.ChainerBackend())
+    for others, kind in (([SecretService.Keyring(), Memory()], "SecretServiceEntry"), ([Memory()], "BackendEntry")):
+        monkeypatch.setattr(type(chain), "backends", others)
+        assert type(entry(store._name)).__name__ == kind
 
 
 # The stage
