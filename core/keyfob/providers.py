@@ -32,7 +32,7 @@ from keyfob.routing.builtin import MODULES
 from keyfob.routing.explain import Explanation, PluginPlace, Verdict
 from keyfob.routing.isolation import isolated, isolated_source
 from keyfob.routing.route import Route, route
-from keyfob.standing import FORBIDDEN, state_of
+from keyfob.standing import FORBIDDEN, Standing, standing, state_of
 from keyfob.stores.choice import SHARED
 
 if TYPE_CHECKING:
@@ -157,17 +157,19 @@ class Provider:
                 f"provider {self.id} is being asked for its credential by a command that is run to answer just that",
                 hint=f"keyfob explain {self.id}",
             )
-        loaded, login = self.loaded, self.login
-        if login is not None:
-            return StoredSource(login, self._host.renew)
-        if self._forbidden is not None:
+        if self.login is None and self._forbidden is not None:
             return ForbiddenSource(self._forbidden)
+        source = StoredSource(self.login, self._host.renew) if self.login is not None else self._plugins_source()
+        return source if self.route.plugin in MODULES else isolated_source(source, self.loaded.owner)
+
+    def _plugins_source(self) -> CredentialSource:
         with self._isolated("open"):
-            plugin: Any = loaded.plugin
+            plugin: Any = self.loaded.plugin
             source: object = plugin.open(self.info, self.options, self.context)
-        if not isinstance(source, CredentialSource):
-            raise PluginError(f"{loaded.owner}: open() of plugin `{self.route.plugin}` returned no CredentialSource")
-        return source if self.route.plugin in MODULES else isolated_source(source, loaded.owner)
+        if isinstance(source, CredentialSource):
+            return source
+        owner, key = self.loaded.owner, self.route.plugin
+        raise PluginError(f"{owner}: open() of plugin `{key}` returned no CredentialSource")
 
     @lazy
     def context(self) -> Context:
@@ -184,17 +186,16 @@ class Provider:
         if not isinstance(plugin, SupportsLogin):
             return None
         with self._isolated("records"):
-            records = plugin.records(self.info, self.options, self.context)
-        return Login(
-            self.id,
-            records,
-            self._host.store(key, self.id),
-            send=self._host.context.send,
-            judge=self._judge,
-            clock=self._host.context.clock,
-            origin=None if key == SHARED else str(self.base_url.origin),
-            warn=lambda fault: self._host.report([fault]),
-        )
+            return Login(
+                self.id,
+                plugin.records(self.info, self.options, self.context),
+                self._host.store(key, self.id),
+                send=self._host.context.send,
+                judge=self._judge,
+                clock=self._host.context.clock,
+                origin=None if key == SHARED else str(self.base_url.origin),
+                warn=lambda fault: self._host.report([fault]),
+            )
 
     @lazy
     def policy(self) -> Policy | None:
@@ -333,7 +334,8 @@ class Provider:
         """Whether a credential could be had, told without running, asking or unlocking anything."""
         plugin = self.loaded.plugin
         if self.login is not None:
-            return state_of(self.login)
+            with self._isolated("its login"):
+                return state_of(self.login, standing(self.login))
         if self._forbidden is not None:
             return State(ready=False, summary=FORBIDDEN, comes_from=f"plugin {self.route.plugin}", headers=())
         if isinstance(plugin, SupportsState):
@@ -347,6 +349,11 @@ class Provider:
         if credential is None:
             return State(ready=False, summary="not known until asked", comes_from=comes_from, headers=())
         return State(ready=True, summary="ready", comes_from=comes_from, headers=tuple(credential.headers))
+
+    def standing(self, login: Login) -> Standing:
+        """How its login stands, told as `state` is."""
+        with self._isolated("its login"):
+            return standing(login)
 
     def credential(self) -> Credential:
         """A usable credential. May block. Raises CredentialError."""

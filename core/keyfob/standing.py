@@ -12,7 +12,7 @@ from keyfob.plugin.contract import State
 
 if TYPE_CHECKING:
     from keyfob.credentials.login import Login
-    from keyfob.credentials.record import Record
+    from keyfob.credentials.record import About, Record
 
 # The words of `keyfob status`: each state a login can be in. docs/logins.md says what to do in each.
 ABSENT = "not signed in"
@@ -42,6 +42,7 @@ class Standing:
     place: str
     stored: bool = True
     record: Record | None = None
+    about: About | None = None
     problem: KeyfobError | None = None
     hint: str | None = None
     begun: float | None = None
@@ -68,7 +69,8 @@ class Standing:
 def standing(login: Login) -> Standing:
     """How the login stands that would be used: the environment's, else the stored one. Changes nothing."""
     given = login.records.given()
-    return _stored(login) if given is None else _given(login, given)
+    found = _stored(login) if given is None else _given(login, given)
+    return found if found.record is None else replace(found, about=login.records.about(found.record))
 
 
 def _given(login: Login, secret: str) -> Standing:
@@ -134,9 +136,9 @@ def _timed(login: Login, record: Record) -> Standing:
     return replace(found, state=RENEWABLE, usable=True, hint=f"keyfob check {login.provider}")
 
 
-def state_of(login: Login) -> State:
+def state_of(login: Login, found: Standing) -> State:
     """The same as `explain` and `providers` tell it."""
-    found, variable = standing(login), login.records.variable
+    variable = login.records.variable
     headers: tuple[str, ...] = ("Authorization",)
     expires_at = None
     if found.record is not None and found.usable:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from keyfob.cli.logins import login_of, logins
 from keyfob.cli.text import Cell, homely
 from keyfob.cli.times import rfc3339, span
-from keyfob.errors import EXIT_OK, EXIT_REFUSED, UsageError
+from keyfob.errors import EXIT_OK, EXIT_REFUSED, KeyfobError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +37,6 @@ class _Shown:
 
     users: tuple[str, ...]
     found: Standing
-    about: About | None
     rules: Sequence[Rule]
     setting: str
     remark: str
@@ -56,9 +55,8 @@ def arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace, session: Session) -> int:
     """Say it; the exit code is for the login that was asked about."""
-    asked = _asked(session, options.provider)
-    shown = [_shown(session, each) for each in _grouped(session, asked, alone=options.provider is not None)]
-    shown = [shown[0], *(each for each in shown[1:] if _worth_a_word(each.found))]
+    asked, *others = _grouped(session, _asked(session, options.provider), alone=options.provider is not None)
+    shown = [_shown(session, asked), *_others(session, others)]
     if options.json:
         session.terminal.document({"logins": [_document(each) for each in shown]})
     else:
@@ -89,22 +87,25 @@ def _grouped(session: Session, asked: Login, *, alone: bool) -> list[list[Login]
     return list(groups.values())
 
 
-def _worth_a_word(found: Standing) -> bool:
-    """Whether there is anything stored, for a login that nobody asked about."""
-    return found.overruled is not None or (found.stored and not found.absent)
+def _others(session: Session, groups: Sequence[Sequence[Login]]) -> Iterator[_Shown]:
+    """Of the logins that nobody asked about those that are stored; a plugin that breaks stops no other's."""
+    for users in groups:
+        try:
+            shown = _shown(session, users)
+        except KeyfobError as error:
+            session.terminal.warn(str(error))
+            continue
+        if shown.found.overruled is not None or (shown.found.stored and not shown.found.absent):
+            yield shown
 
 
 def _shown(session: Session, users: Sequence[Login]) -> _Shown:
-    from keyfob.standing import standing
-
     login, host = users[0], session.host
-    found = standing(login)
-    policy = host.provider(login.provider).policy
+    provider = host.provider(login.provider)
     return _Shown(
         tuple(dict.fromkeys(each.provider for each in users)),
-        found,
-        login.records.about(found.record) if found.record else None,
-        policy.rules if policy else (),
+        provider.standing(login),
+        provider.policy.rules if provider.policy else (),
         host.configuration.store,
         login.store.remark,
         login.clock(),
@@ -112,7 +113,7 @@ def _shown(session: Session, users: Sequence[Login]) -> _Shown:
 
 
 def _document(shown: _Shown) -> dict[str, Any]:
-    found, about, record = shown.found, shown.about, shown.found.record
+    found, about, record = shown.found, shown.found.about, shown.found.record
     issued_at = record.issued_at if record else None
     return {
         "provider": shown.users[0],
@@ -165,14 +166,14 @@ def _rows(shown: _Shown) -> Iterator[tuple[str, str, str]]:
         yield "problem", str(found.problem), "red"
     if found.advice:
         yield "to do", found.advice, ""
-    if shown.about:
-        yield from _who(shown.about)
+    if found.about:
+        yield from _who(found.about)
     yield from _when(shown)
     yield from _where(shown)
     for rule in shown.rules:
         yield "policy", str(rule), ""
-    if shown.about and shown.about.controls:
-        yield "data rules", shown.about.controls, ""
+    if found.about and found.about.controls:
+        yield "data rules", found.about.controls, ""
 
 
 def _who(about: About) -> Iterator[tuple[str, str, str]]:

@@ -1,0 +1,142 @@
+"""A plugin of somebody else's whose logins are stored: core keeps, renews, shows and removes them as its own."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from keyfob.cli.run import run
+from keyfob.errors import MissingCredentialError, PluginError
+from keyfob.testing.model_server import ModelServer
+
+VAULT = """
+import json
+from keyfob.plugin import About, Credential, DamagedLoginError, Exchange, Record, StoredAuth, hookimpl, masked
+from pydantic import BaseModel
+
+class Options(BaseModel):
+    issuer: str
+    breaks: str = ""
+
+def broken(*_):
+    raise LookupError("canary")
+
+class Logins:
+    methods = ("api-key",)
+    variable = "VAULT_TOKEN"
+    missing = "there is no VAULT_TOKEN"
+
+    def __init__(self, options, context):
+        self.options, self.context = options, context
+
+    def __getattribute__(self, name):
+        breaks = name == object.__getattribute__(self, "options").breaks
+        return broken if breaks else object.__getattribute__(self, name)
+
+    def given(self):
+        return self.context.environ.get("VAULT_TOKEN")
+
+    def of_environment(self, secret):
+        return Record({}, secret)
+
+    def read(self, data):
+        if "access" not in data:
+            raise DamagedLoginError("no access")
+        return Record(data, data["access"], secret=data["refresh"], expires_at=data.get("expires_at"))
+
+    def completed(self, record):
+        return record
+
+    def credential(self, record):
+        return Credential({"X-Vault-Token": record.token}, expires_at=record.expires_at)
+
+    def made(self, method, secret):
+        return {"access": "canary-old", "refresh": secret, "expires_at": self.context.clock() - 1}
+
+    def about(self, record):
+        return About("vault token", masked(record.token))
+
+    def exchange(self, record, reason):
+        return Exchange(self.options.issuer + "/renew", json.dumps({"refresh": record.secret}).encode())
+
+    def absorb(self, record, answer):
+        if "access" not in answer:
+            raise ValueError("no access")
+        return {**record.data, **answer, "expires_at": self.context.clock() + 3600}
+
+    def refusal(self, answer):
+        return None
+
+    def revocation(self, data):
+        return Exchange(self.options.issuer + "/revoke", json.dumps({"refresh": data["refresh"]}).encode())
+
+class Plugin(StoredAuth[Options]):
+    key = "%KEY%"
+
+    def records(self, provider, options, context):
+        return Logins(options, context)
+
+@hookimpl
+def keyfob_auth_plugins():
+    return [Plugin()]
+"""
+
+
+@pytest.fixture
+def issuer():
+    """An issuer that renews once."""
+    with ModelServer(
+        answers={"/renew": [(200, {"access": "canary-new", "refresh": "R2"})], "/revoke": [200]}
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def provider(home, site, issuer):
+    """Makes the provider `x` of this plugin; breaks: what of its records raises."""
+    site.install("vault", VAULT, key="vault")
+
+    def provider(breaks=""):
+        text = '[model_providers.x]\nbase_url = "https://x.example/v1"\n[model_providers.x.vault]\n'
+        return home.provider(f'{text}issuer = "{issuer.origin}"\nbreaks = "{breaks}"\n')
+
+    return provider
+
+
+def test_its_login_is_stored_renewed_and_removed(home, provider, issuer):
+    """In a folder of its own, bound to the origin; the issuer is told when it ends."""
+    x = provider()
+    with pytest.raises(MissingCredentialError, match="there is no VAULT_TOKEN"):
+        x.credential()
+    x.login.save(x.login.records.made("api-key", "R1"))
+    assert x.headers()["X-Vault-Token"] == "canary-new"
+    kept = home.folder / "keyfob" / "vault" / "x.json"
+    stored = json.loads(kept.read_text())
+    assert (stored["origin"], stored["refresh"]) == ("https://x.example", "R2")
+    x.login.remove([x.login.store])
+    assert not kept.exists()
+    assert [json.loads(request.body) for request in issuer.received] == [{"refresh": "R1"}, {"refresh": "R2"}]
+
+
+@pytest.mark.parametrize("breaks", ["given", "read", "credential", "exchange"])
+def test_what_it_breaks_is_its_own_fault(home, provider, breaks):
+    """Named with its distribution, and without its text; `explain` says so too."""
+    sound = provider()
+    sound.login.save(sound.login.records.made("api-key", "R1"))
+    x = provider(breaks)
+    with pytest.raises(PluginError, match="vault") as caught:
+        x.credential()
+    assert "canary" not in str(caught.value)
+    assert "canary" not in " ".join(x.explain().faults)
+
+
+def test_status_goes_on_without_a_plugin_that_breaks(home, provider, capsys):
+    """And says that it does; asked about it, that is an error."""
+    provider("given")
+    assert run(["status"], home.environ, places=home.places) == 1
+    said = capsys.readouterr()
+    assert "state\tnot signed in" in said.out
+    assert "warning: vault 1.0" in said.err
+    assert run(["status", "x"], home.environ, places=home.places) == 2
+    assert "canary" not in capsys.readouterr().err
