@@ -84,8 +84,7 @@ def _keyring_store(
     from keyfob.stores.entry import Name
     from keyfob.stores.keyring import KeyringStore
 
-    path = os.fsencode(os.path.realpath(codex_home)).decode("utf-8", "replace")  # as Rust has it
-    home = hashlib.sha256(path.encode()).hexdigest()[:16]
+    home = hashlib.sha256(os.path.realpath(codex_home).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     if plugin == SHARED:
         record = Name("Codex Auth", f"cli|{home}", f"cli|{home}@Codex Auth:default (keyring v3.6.3)", "rust-keyring")
         return KeyringStore(record, _own(f"{plugin}|{home}|stage"), file, writers=codex_locks(codex_home), warn=warn)
