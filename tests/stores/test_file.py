@@ -354,6 +354,22 @@ class TestPreparing:
         assert store.stage() == Stage("f", b"answer", 1.0)
         assert mode_of(f"{path}.keyfob.stage") == 0o600
 
+    def test_a_stage_without_its_name(self, path: str) -> None:
+        """An answer that was written whole is found, also if its writer was killed then; a part of one is not."""
+        put(path, AS_CODEX)
+        store = FileStore(path)
+        store.put_stage(Stage("earlier", b"answer", 1.0))
+        store.prepare(RECORD)
+        assert store.stage() == Stage("earlier", b"answer", 1.0)
+        later = Stage("later", b"another answer", 2.0)
+        put(f"{path}.keyfob.stage.new", later.dumped())
+        assert store.stage() == later
+        put(f"{path}.keyfob.stage.new", later.dumped()[:-1])
+        assert store.stage() == Stage("earlier", b"answer", 1.0)
+        with store.lock():
+            store.drop_stage()
+        assert store.stage() is None
+
     def test_another_users_file(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """A login in somebody else's file is not renewed."""
         put(path, AS_CODEX)

@@ -125,10 +125,11 @@ class Aside:
             os.close(private.create(self._prepared, like=self.base, size=STAGE_SIZE))
 
     def stage(self) -> Stage | None:
-        """See `Store.stage`."""
+        """See `Store.stage`. One that is whole counts also where its writer was killed before it had its name."""
         with _told(self._stage, "read"):
-            text = private.read(self._stage, LARGEST)
-        return None if text is None else Stage.parsed(text)
+            texts = [private.read(path, LARGEST) for path in (self._prepared, self._stage)]
+        stages = [Stage.parsed(text) for text in texts if text]
+        return next((stage for stage in stages if stage), None)
 
     def put_stage(self, stage: Stage) -> None:
         """Write it into the room that was put by, then give it its name: an earlier stage is there until then."""
@@ -141,7 +142,8 @@ class Aside:
     def drop_stage(self) -> None:
         """See `Store.drop_stage`."""
         with _told(self._stage, "removed"):
-            private.remove(self._stage)
+            for path in (self._stage, self._prepared):
+                private.remove(path)
 
     def clear(self) -> None:
         """See `Store.clear`."""
