@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _LARGEST = 2**20
 # How many times as long as for a byte to wait for all of it: others wait for the lock.
 _WHOLE = 2
-# What an answer is compressed with cannot be told from a stage that holds it.
+# Not compressed: what the library cannot unpack it hands on packed, and so it would be staged.
 _HEADERS = {"User-Agent": f"keyfob/{__version__}", "Accept-Encoding": "identity"}
 
 
