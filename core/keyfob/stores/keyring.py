@@ -121,13 +121,15 @@ class KeyringStore(Aside):
     def prepare(self, data: Data) -> None:
         """See `Store.prepare`."""
         self._record_entry.read()
-        self._make_room(len(_compact(data)) + _ROOM)
         self._has_room = True
+        self._make_room(len(_compact(data)) + _ROOM)
 
     def probe(self, size: int) -> None:
         """See that the keyring takes an entry of so many characters and keeps it. Raises StoreError."""
-        self._make_room(size)
-        self._drop_room()
+        try:
+            self._make_room(size)
+        finally:
+            self._drop_room()
 
     def _make_room(self, size: int) -> None:
         """Write something as large, or once more the stage that is there: it is never given up for this."""
