@@ -49,7 +49,6 @@ SEEDED = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-seeded-by-means-of-secret
 """What was in the keyring at the start of runs that say so; the recorder kept of it what status shows."""
 
 _stopping = ThreadPoolExecutor(4)
-
 _BODY = {"model": "gpt-5", "input": "hi", "stream": True}
 
 
@@ -104,20 +103,20 @@ class Run:
             self._prepare(server)
             monkeypatch.chdir(self._home / "proj" if (self._home / "proj").exists() else self._home)
             before = set(self._home.iterdir())
-            if "_seeded" in self._vector.name and self._service is not None:
-                own = hashlib.sha256(os.path.realpath(self._home / STATE).encode()).hexdigest()[:16]
-                self._service.add(json.dumps(SEEDED), service=SERVICE, username=f"cli|{own}")
             waited, ending = self._held_up(lambda: self._steps(monkeypatch))
             ran = set(self._home.iterdir()) != before
         finally:
             _stopping.submit(server.stop)  # it takes as long as all the rest
-        received = server.received
-        sent = [each for each in received if each.method == "POST" or issuer_key(each.path)]
-        keys = [issuer_key(each.path) for each in sent]
-        requests = [self._request(each) for each, key in zip(sent, keys, strict=True) if key is None]
-        calls = [self._call(each) for each, key in zip(sent, keys, strict=True) if key is not None]
-        order = [key or "responses" for key in keys]
-        return Outcome(requests, ending, ran, calls, order, self._stored(), waited)
+        received = [each for each in server.received if each.method == "POST" or issuer_key(each.path)]
+        return Outcome(
+            [self._request(each) for each in received if not issuer_key(each.path)],
+            ending,
+            ran,
+            [self._call(each) for each in received if issuer_key(each.path)],
+            [issuer_key(each.path) or "responses" for each in received],
+            self._stored(),
+            waited,
+        )
 
     def _prepare(self, server: ModelServer) -> None:
         self._values |= {
@@ -130,8 +129,17 @@ class Run:
         self._system = self._home.parent / "etc"
         self._given.write(self._home, self._system)
         self._environ = {"PATH": os.environ["PATH"], "HOME": str(self._home), **self._given.environ}
-        cache = str(self._home.parent / "cache")
-        self.places = Places(str(self._home / STATE), system=str(self._system), cache=cache)
+        state = self._given.environ.get("CODEX_HOME", self._values["{state}"])
+        if not os.path.exists(state):
+            os.symlink(self._values["{state}"], state)
+        self.places = Places(state, system=str(self._system), cache=str(self._home.parent / "cache"))
+        if self._service is not None and "_seeded" in self._vector.name:
+            self._service.add(json.dumps(SEEDED), service=SERVICE, username=f"cli|{self._hash}")
+
+    @property
+    def _hash(self) -> str:
+        """What names this CODEX_HOME in the keyring; see codex-observed, G."""
+        return hashlib.sha256(os.path.realpath(self._home / STATE).encode()).hexdigest()[:16]
 
     # Doing it
 
@@ -188,11 +196,10 @@ class Run:
     def _keyring(self) -> str:
         """What lies in the keyring, under names that hold the hash of CODEX_HOME."""
         assert self._service is not None
-        own = hashlib.sha256(os.path.realpath(self._home / STATE).encode()).hexdigest()[:16]
         found = []
         for each in self._service.items(service=SERVICE):
             attributes = {name: value for name, value in each["attributes"].items() if not name.startswith("xdg:")}
-            found.append(item(each["label"], each["secret"], attributes).replace(own, "{hash}"))
+            found.append(item(each["label"], each["secret"], attributes).replace(self._hash, "{hash}"))
         return ", ".join(found) or "no item"
 
     def _turn(self) -> str:
