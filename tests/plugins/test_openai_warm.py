@@ -136,3 +136,20 @@ def test_json_is_not_imported() -> None:
     code = "import sys, keyfob_openai.warm; print(*sorted({'json', 're', 'datetime', 'typing'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == ""
+
+
+def test_an_interpreter_without_that_part_of_json_reads_it_all_the_same() -> None:
+    """With `json` itself."""
+    code = """
+import sys
+sys.modules["_json"] = None
+from keyfob_openai.jsontext import parsed
+assert parsed(' {"a": [1.5, null]} ') == {"a": [1.5, None]}
+for text in ("", "{", "1 2", "NaN", "1e999"):
+    try:
+        parsed(text)
+    except ValueError:
+        continue
+    sys.exit(text)
+"""
+    subprocess.run([sys.executable, "-I", "-c", code], check=True, timeout=60)

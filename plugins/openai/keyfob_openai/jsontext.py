@@ -3,7 +3,9 @@
 On the warm path: imports only what is cheap.
 """
 
-from _json import make_scanner
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _BLANKS = " \t\n\r"  # RFC 8259, section 2
 
@@ -27,7 +29,18 @@ class _Rules:
     parse_constant = staticmethod(_finite)
 
 
-_scan = make_scanner(_Rules)  # type: ignore[arg-type]  # anything with these attributes will do
+def _scanner() -> "Callable[[str, int], tuple[object, int]]":
+    """What reads one value from a place on, and says where it ends."""
+    try:
+        from _json import make_scanner
+    except ImportError:  # an interpreter other than CPython
+        from json import JSONDecoder
+
+        return JSONDecoder(parse_float=_finite, parse_constant=_finite).scan_once
+    return make_scanner(_Rules)  # type: ignore[arg-type]  # anything with these attributes will do
+
+
+_scan = _scanner()
 
 
 def parsed(text: str) -> "object":
