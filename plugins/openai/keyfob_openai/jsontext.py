@@ -36,7 +36,7 @@ def _scanner() -> "Callable[[str, int], tuple[object, int]]":
     except ImportError:  # an interpreter other than CPython
         from json import JSONDecoder
 
-        return JSONDecoder(parse_float=_finite, parse_constant=_finite).scan_once
+        return JSONDecoder(parse_float=_finite, parse_constant=_finite).raw_decode
     return make_scanner(_Rules)  # type: ignore[arg-type]  # anything with these attributes will do
 
 
