@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from keyfob.cli.commands import Parser
     from keyfob.cli.run import Session
     from keyfob.credentials.login import Login
-    from keyfob.credentials.record import Data, Record
+    from keyfob.credentials.record import Data
 
 _METHODS = {"api-key": "API key", "access-token": "access token"}
 
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, session: Session) -> int:
     if session.terminal.attended:
         login.store.unlock()  # before the secret is asked for, which would be in vain
     given = secret(_METHODS[method], login.whom, session.terminal)
-    _saved(login, login.records.made(method, given), session, replace=options.replace)
+    _save(login, login.records.made(method, given), session, replace=options.replace)
     _tell(login, method, session)
     return 0
 
@@ -72,15 +72,15 @@ def _method(login: Login, named: list[str]) -> str:
     return named[0]
 
 
-def _saved(login: Login, data: Data, session: Session, *, replace: bool) -> Record:
+def _save(login: Login, data: Data, session: Session, *, replace: bool) -> None:
     """Save it; over what cannot be read only with the user's word."""
     try:
-        return login.save(data, replace_damaged=replace)
+        login.save(data, replace_damaged=replace)
     except DamagedLoginError as error:
-        if agreed(f"{error}. Replace it?", session.terminal):
-            return login.save(data, replace_damaged=True)
-        hint = f"add --replace to give it up, or move {login.store.place} away first"
-        raise DamagedLoginError(f"{error}; nothing was stored", hint=hint) from None
+        if not agreed(f"{error}. Replace it?", session.terminal):
+            hint = f"add --replace to give it up, or move {login.store.place} away first"
+            raise DamagedLoginError(f"{error}; nothing was stored", hint=hint) from None
+        login.save(data, replace_damaged=True)
 
 
 def _tell(login: Login, method: str, session: Session) -> None:
