@@ -44,7 +44,7 @@ def _segment(data: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """One request to the token endpoint: its fields, its headers (names in lower case), when, and the answer's status."""
+    """One request to the token endpoint: fields, headers (names in lower case), when, and the answer's status."""
 
     fields: dict[str, Any] = field(repr=False)
     headers: dict[str, str] = field(repr=False)
@@ -130,13 +130,13 @@ class Issuer:
     def _issued(self, family: str, expires_in: float | None = None) -> dict[str, str]:
         self._count += 1
         now, life = time.time(), self.lifetime if expires_in is None else expires_in
+        expires_at = ceil(now + life)  # whole seconds: Codex reads no other
         own = {"chatgpt_account_id": self.account, "chatgpt_plan_type": self.plan}
         refresh_token = f"rt-{self._count}-{family}"
         self._current[refresh_token] = family
         return {
             "id_token": jwt(email=self.email, iat=int(now), exp=int(now + 3600), **{CLAIM: own}),
-            # Whole seconds: Codex reads no other.
-            "access_token": jwt(jti=self._count, iat=int(now + min(life, 0) - 60), exp=ceil(now + life), **{CLAIM: own}),
+            "access_token": jwt(jti=self._count, iat=int(now + min(life, 0) - 60), exp=expires_at, **{CLAIM: own}),
             "refresh_token": refresh_token,
         }
 
