@@ -279,6 +279,13 @@ def test_logins_in_two_places_and_in_the_wrong_one(keyfob, keyring_store, settin
     assert [(level, mended) for level, _, mended in findings(keyfob, "stores")[1:]] == levels
 
 
+def test_a_login_that_only_codex_can_read(keyfob):
+    """Is a warning: Codex would go on using it."""
+    os.mkdir(f"{keyfob.home}/secrets")
+    keyfob.configure("", "secrets/codex_auth.age")
+    assert levels(keyfob, "stores") == ["note", "warning"]
+
+
 @pytest.mark.parametrize(("setting", "level"), [("keyring", "problem"), ("auto", "note")])
 def test_a_keyring_that_is_not_there(keyfob, setting, level):
     """Is a problem only for who needs it."""

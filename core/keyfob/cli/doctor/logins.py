@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from keyfob import standing
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from keyfob.credentials.store import Store
     from keyfob.standing import Standing
 
+# Where Codex keeps its login with `features.secret_auth_storage`, as it does on Windows unless told otherwise.
+_CODEX_ALONE = os.path.join("secrets", "codex_auth.age")
 _LEVELS: dict[str, Level] = {standing.PRESENT: "ok", standing.RENEWABLE: "ok", standing.ABSENT: "note"}
 
 
@@ -69,9 +72,12 @@ def stores(session: Session) -> Iterator[Finding]:
     """Whether the OpenAI login is in one place alone, and that place can be used."""
     from keyfob.stores.choice import SHARED, places
 
-    setting = session.host.configuration.store
+    setting, home = session.host.configuration.store, session.places.codex_home
     yield Finding("stores", "note", f"logins are kept in: {setting} (cli_auth_credentials_store)")
-    file, keyring = places(session.places.codex_home, SHARED, SHARED, lambda _: None)
+    if os.path.exists(os.path.join(home, _CODEX_ALONE)):
+        message = f"Codex keeps a login in {home}/{_CODEX_ALONE}, encrypted, which only Codex can read"
+        yield Finding("stores", "warning", message, "features.secret_auth_storage = false in config.toml; codex login")
+    file, keyring = places(home, SHARED, SHARED, lambda _: None)
     held, problem = _read(keyring)
     if problem and setting in ("keyring", "auto"):
         yield _unusable(problem, setting)
