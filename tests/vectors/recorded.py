@@ -184,6 +184,8 @@ class Outcome:
     order: Sequence[str] = ()
     stored: Stored = field(default_factory=Stored)
     waited: bool | None = None
+    replaced: bool | None = None
+    """Whether auth.json is another file afterwards; None where the recording does not tell."""
 
 
 def differences(codex: Outcome, keyfob: Outcome) -> dict[str, object]:
@@ -202,7 +204,7 @@ def differences(codex: Outcome, keyfob: Outcome) -> dict[str, object]:
         found["calls"] = [str(call) for call in keyfob.calls]
     if once(keyfob.order) != once(codex.order) and "calls" not in found and "requests" not in found:
         found["order"] = list(keyfob.order)
-    for name in ("ending", "waited", "command_ran"):
+    for name in ("ending", "waited", "command_ran", "replaced"):
         if getattr(codex, name) not in (None, getattr(keyfob, name)):
             found[name] = getattr(keyfob, name)
     return found | _stored(codex.stored, keyfob.stored)
@@ -273,7 +275,8 @@ class Vector:
         run = self.run
         posts = _posts(run)
         issuer = [sent for sent in run["requests"] if sent["key"] in ISSUER.values()]
-        runs = run.get("extra", {}).get("command_runs")
+        extra = run.get("extra", {})
+        runs, same = extra.get("command_runs"), extra.get("inode_same")
         held = "another process holds" in run.get("about", "")
         return Outcome(
             [Request.of(sent["host"] + sent["path"], sent["query"], sent["headers"]) for sent in posts],
@@ -283,6 +286,7 @@ class Vector:
             [sent["key"] for sent in run["requests"] if sent in posts or sent in issuer],
             Stored.of(run["auth_after"], run["auth_before"], run.get("auth_after_mode")),
             run["steps"][0]["seconds"] > _HELD_UP if held else None,
+            None if same is None else not same,
         )
 
 

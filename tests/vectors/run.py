@@ -102,7 +102,7 @@ class Run:
             _stand_in(monkeypatch, server.origin)
             self._prepare(server)
             monkeypatch.chdir(self._home / "proj" if (self._home / "proj").exists() else self._home)
-            before = set(self._home.iterdir())
+            before, inode = set(self._home.iterdir()), self._inode()
             waited, ending = self._held_up(lambda: self._steps(monkeypatch))
             ran = set(self._home.iterdir()) != before
         finally:
@@ -116,7 +116,12 @@ class Run:
             [issuer_key(each.path) or "responses" for each in received],
             self._stored(),
             waited,
+            self._inode() != inode,
         )
+
+    def _inode(self) -> int | None:
+        path = self._home / STATE / "auth.json"
+        return path.stat().st_ino if path.exists() else None
 
     def _prepare(self, server: ModelServer) -> None:
         self._values |= {

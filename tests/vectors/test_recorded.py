@@ -117,6 +117,7 @@ def test_every_field_is_compared() -> None:
         order=["token.refresh", "responses"],
         stored=Stored({"a": 1, "b": 2}, "0600", newline=False),
         waited=False,
+        replaced=False,
     )
     keyfob = Outcome(
         [Request("h/v2/responses", "b=1", "Bearer b", {"x": ""})],
@@ -126,6 +127,7 @@ def test_every_field_is_compared() -> None:
         order=["responses", "revoke"],
         stored=Stored({"b": 2, "a": 3, "c": 4}, "0644", newline=True),
         waited=True,
+        replaced=True,
     )
     assert differences(codex, codex) == {}
     assert differences(codex, keyfob) == {
@@ -136,6 +138,7 @@ def test_every_field_is_compared() -> None:
         "calls": ["h/oauth/revoke Bearer c"],
         "ending": "401",
         "waited": True,
+        "replaced": True,
         "command_ran": True,
         "stored": {"a": 3, "c": 4},
         "stored_order": ["b", "a"],
