@@ -127,7 +127,7 @@ class Aside:
     def stage(self) -> Stage | None:
         """See `Store.stage`. One that is whole counts also where its writer was killed before it had its name."""
         with _told(self._stage, "read"):
-            texts = [private.read(path, LARGEST) for path in (self._prepared, self._stage)]
+            texts = [private.read(path, 2 * LARGEST) for path in (self._prepared, self._stage)]
         stages = [Stage.parsed(text) for text in texts if text]
         return next((stage for stage in stages if stage), None)
 
