@@ -18,6 +18,7 @@ from keyfob.errors import ConfigError
 from keyfob.lazy import lazy
 from keyfob.plugin.contract import Context
 from keyfob.providers import Provider
+from keyfob.remembering import routed
 from keyfob.routing.installed import declarations, metadata_files
 from keyfob.routing.plugins import Plugins
 from keyfob.stores.choice import SHARED, clearable, store_for
@@ -25,6 +26,7 @@ from keyfob.stores.choice import SHARED, clearable, store_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from keyfob.config.snapshot import Routed
     from keyfob.credentials.exchange import Answer, Exchange
     from keyfob.credentials.renewals import Renew
     from keyfob.credentials.store import Store
@@ -155,10 +157,15 @@ class Host:
         if not self._plain:
             return False
         try:
-            routed = {name: self.provider(name).routed for name in self.ids}
-            return snapshot.save(self.places, self._profile, self._watched, self.default_id, routed, time.time())
+            found = {name: self._routed(name) for name in self.ids}
+            return snapshot.save(self.places, self._profile, self._watched, self.default_id, found, time.time())
         except ConfigError:
             return False
+
+    def _routed(self, name: str) -> Routed | None:
+        """What is remembered of a provider: nothing of one that a plugin ships, which has to be asked each time."""
+        asked = name not in IDS and not self.configuration.decides(name)
+        return None if asked else routed(self.provider(name))
 
     def report(self, ignored: Sequence[Fault]) -> None:
         """Tell of keys that have no effect."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from keyfob.clients.additions import Additions
-from keyfob.clients.origin import BaseUrl, shown
+from keyfob.clients.origin import BaseUrl
 from keyfob.clients.signing import Signing
-from keyfob.config import snapshot
 from keyfob.config.builtin import FIXED, IDS
 from keyfob.config.policy import method_at
 from keyfob.credentials.asking import asked
@@ -22,21 +20,19 @@ from keyfob.errors import (
     ConfigError,
     CredentialError,
     IllegalHeaderError,
-    KeyfobError,
     PluginError,
     PolicyError,
 )
+from keyfob.explaining import explanation
 from keyfob.lazy import lazy
 from keyfob.plugin.contract import Context, ProviderInfo, State, SuppliesBaseUrl, SupportsLogin, SupportsState
 from keyfob.routing.builtin import MODULES
-from keyfob.routing.explain import Explanation, PluginPlace, Verdict
-from keyfob.routing.isolation import isolated, isolated_source
+from keyfob.routing.isolation import isolated, isolated_source, whole_records
 from keyfob.routing.route import Route, route
 from keyfob.standing import FORBIDDEN, Standing, standing, state_of
 from keyfob.stores.choice import SHARED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from keyfob.config.entries import Entry
@@ -44,6 +40,7 @@ if TYPE_CHECKING:
     from keyfob.credentials.credential import Credential, SecretHeaders
     from keyfob.credentials.record import Record
     from keyfob.host import Host
+    from keyfob.routing.explain import Explanation
     from keyfob.routing.plugins import Loaded
 
 
@@ -92,7 +89,7 @@ class Provider:
         """The plugin's options: its table, or for a built-in plugin the keys of the entry that it reads."""
         entry, key, model = self.entry, self.route.key, self.loaded.plugin.options
         table = (key,) if key is not None and key in entry.tables else ()
-        data = entry.tables[table[0]] if table else _fields(entry, model)
+        data = entry.tables[table[0]] if table else entry.read_by(model)
         with self._isolated("its options"):
             try:
                 options: BaseModel = model.model_validate(data)
@@ -188,7 +185,7 @@ class Provider:
         with self._isolated("records"):
             return Login(
                 self.id,
-                plugin.records(self.info, self.options, self.context),
+                whole_records(plugin.records(self.info, self.options, self.context), self.loaded.owner),
                 self._host.store(key, self.id),
                 send=self._host.context.send,
                 judge=self._judge,
@@ -239,10 +236,12 @@ class Provider:
         """What a client needs in order to send to this provider."""
         timeout = min(self.entry.fields.stream_idle_timeout_ms / 1000, _LONGEST_WAIT)
         return Signing(
-            self.id, self.base_url, self._additions(), self.source, environ=self._host.environ, read_timeout=timeout
+            self.id, self.base_url, self.additions, self.source, environ=self._host.environ, read_timeout=timeout
         )
 
-    def _additions(self) -> Additions:
+    @lazy
+    def additions(self) -> Additions:
+        """What its entry adds to each request beside the credential."""
         fields = self.entry.fields
         try:
             return Additions(
@@ -262,73 +261,12 @@ class Provider:
         routed = held.routed(self.id) if held else None
         return routed.plugin if routed else self.route.plugin
 
-    @property
-    def routed(self) -> snapshot.Routed | None:
-        """What the snapshot is to hold of it; None if it has a fault, or if a plugin that ships it has to be asked."""
-        try:
-            if self.id not in IDS and not self._host.configuration.decides(self.id):
-                return None
-            route, entry = self.route, self.entry
-            if self.policy and self.policy.judges:  # a login is judged whenever it is read
-                return None
-            comes_from = self._comes_from()
-        except KeyfobError:
-            return None
-        setting = entry.setting(route.key) if route.key else None
-        file, line = (setting.path or "", str(setting.line or "")) if setting else ("", "")
-        return snapshot.Routed(route.plugin, comes_from, file, line)
-
-    def _comes_from(self) -> str:
-        """The variable or the file that the warm path may answer from; "" for kinds that it does not know."""
-        if self.route.plugin == "envkey":
-            _ = self.base_url, self._additions()
-            return self.entry.fields.env_key or ""
-        if self.route.plugin == SHARED and self.login is not None and self.login.store.kind == "file":
-            _ = self.base_url, self._additions()
-            return self.login.store.place
-        return ""
-
     def explain(self, url: str | None = None) -> Explanation:
         """The whole decision, told without running a command, asking an issuer or unlocking anything.
 
         url: also say whether the credential would be sent there. Never raises for a fault of the configuration.
         """
-        faults: dict[str, None] = {}
-
-        def part(read: Callable[[], Part]) -> Part | None:
-            try:
-                return read()
-            except KeyfobError as error:
-                faults[str(error)] = None
-                return None
-
-        entry, route = part(lambda: self.entry), part(lambda: self.route)
-        loaded, base_url = part(lambda: self.loaded), part(lambda: self.base_url)
-        state, policy = part(self.state), part(lambda: self.policy)
-        credential = part(lambda: self.source.peek())
-        own = (*entry.fields.http_headers, *entry.fields.env_http_headers) if entry else ()
-        return Explanation(
-            provider=self.id,
-            default=part(lambda: self._host.default_id) == self.id,
-            settings=entry.settings if entry else (),
-            claims=route.claims if route else (),
-            plugin=PluginPlace(route.plugin, loaded.distribution, loaded.version, loaded.file)
-            if route and loaded
-            else None,
-            ready=state.ready if state else None,
-            state=state.summary if state else None,
-            comes_from=state.comes_from if state else None,
-            policy=tuple(map(str, policy.rules)) if policy else (),
-            expires_at=credential.expires_at if credential else state.expires_at if state else None,
-            headers=tuple(
-                dict.fromkeys([*own, *(state.headers if state else ()), *(policy.headers if policy else ())])
-            ),
-            query_params=tuple(entry.fields.query_params) if entry else (),
-            base_url=str(base_url) if base_url else None,
-            origin=str(base_url.origin) if base_url else None,
-            verdict=_verdict(base_url, url) if base_url and url is not None else None,
-            faults=tuple(faults),
-        )
+        return explanation(self, url, default=lambda: self._host.default_id)
 
     def state(self) -> State:
         """Whether a credential could be had, told without running, asking or unlocking anything."""
@@ -366,26 +304,3 @@ class Provider:
         CredentialError.
         """
         return self.signing.headers(url)
-
-
-def _verdict(base_url: BaseUrl, url: str) -> Verdict:
-    if base_url.covers(url):
-        return Verdict(shown(url), sent=True, reason=f"it is at or below {base_url}")
-    return Verdict(shown(url), sent=False, reason=f"it is not at or below {base_url}")
-
-
-def _fields(entry: Entry, model: type[BaseModel]) -> dict[str, Any]:
-    """The fields of the entry that a built-in plugin reads; a relative `auth.cwd` counts from the file that sets it."""
-    fields = entry.fields.model_dump(include=set(model.model_fields))
-    command = fields.get("auth")
-    if command and command["cwd"] is not None:
-        command["cwd"] = os.path.join(entry.folder_of("auth", "cwd") or _current_folder(), command["cwd"])
-    return fields
-
-
-def _current_folder() -> str:
-    """The current folder; "" where it was deleted, and then nothing is found there."""
-    try:
-        return os.getcwd()
-    except FileNotFoundError:
-        return ""

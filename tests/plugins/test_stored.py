@@ -140,3 +140,11 @@ def test_status_goes_on_without_a_plugin_that_breaks(home, provider, capsys):
     assert "warning: vault 1.0" in said.err
     assert run(["status", "x"], home.environ, places=home.places) == 2
     assert "canary" not in capsys.readouterr().err
+
+
+def test_one_that_lacks_a_part_of_the_contract_is_told_so(home, site, issuer):
+    """With `exchange` and without `absorb` it would pass for a login that cannot be renewed."""
+    site.install("vault", VAULT.replace("def absorb(", "def absorbed("), key="vault")
+    text = '[model_providers.x]\nbase_url = "https://x.example/v1"\n[model_providers.x.vault]\nissuer = ""\n'
+    with pytest.raises(PluginError, match=r"vault 1\.0: Logins lacks absorb, so it is no Rotation"):
+        home.provider(text).login  # noqa: B018  # reading it is what raises

@@ -88,10 +88,26 @@ class Entry:
             if key not in known
         )
 
+    def read_by(self, model: type[BaseModel]) -> dict[str, Any]:
+        """The fields that a built-in plugin reads; a relative `auth.cwd` counts from the file that sets it."""
+        fields = self.fields.model_dump(include=set(model.model_fields))
+        command = fields.get("auth")
+        if command and command["cwd"] is not None:
+            command["cwd"] = os.path.join(self.folder_of("auth", "cwd") or _current_folder(), command["cwd"])
+        return fields
+
     def folder_of(self, *keys: str) -> str | None:
         """The folder of the file that sets the key at that path; None where `-c` or nothing does."""
         layer = find_layer(self.layers, (*self.keys, *keys))
         return os.path.dirname(layer.path) if layer and layer.path else None
+
+
+def _current_folder() -> str:
+    """The current folder; "" where it was deleted, and then nothing is found there."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
 
 
 def find_layer(layers: Sequence[Layer], keys: KeyPath) -> Layer | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from inspect import getattr_static
+from typing import TYPE_CHECKING, cast
 
 from keyfob.credentials.credential import Credential
+from keyfob.credentials.record import Records, Rotation
 from keyfob.credentials.source import Signer
 from keyfob.errors import KeyfobError, PluginError
 
@@ -29,6 +31,24 @@ def isolated(owner: str, doing: str, *, told: bool = False) -> Iterator[None]:
             raise
         cause = f"{type(error).__name__}: {error}" if told else type(error).__name__
         raise PluginError(f"{owner}: {doing}: {cause}", hint="keyfob plugins --check") from error
+
+
+def whole_records(records: object, owner: str) -> Records:
+    """What a plugin gave as its logins, if it has all that the contract says. Raises PluginError that names the rest.
+
+    With `exchange` it is a Rotation: one that lacks another part would pass for a login that cannot be renewed.
+    """
+    kind: type = Rotation if _has(records, "exchange") else Records
+    members = {name for base in kind.__mro__ for name in vars(base) if not name.startswith("_")}
+    lacking = sorted(name for name in members if not _has(records, name))
+    if lacking:
+        raise PluginError(f"{owner}: {type(records).__name__} lacks {', '.join(lacking)}, so it is no {kind.__name__}")
+    return cast("Records", records)
+
+
+def _has(subject: object, name: str) -> bool:
+    """Whether it has that member; a property is not asked for its value."""
+    return getattr_static(subject, name, _has) is not _has
 
 
 class IsolatedSource:
