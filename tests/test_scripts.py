@@ -53,6 +53,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
     return done.stdout
 
 
+@pytest.mark.slow  # CI runs the demo by itself too
 class TestDemo:
     """scripts/demo.py, which a newcomer sees first."""
 

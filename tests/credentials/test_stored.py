@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,15 @@ def token(credential: Credential | None) -> str | None:
 def look_again(source: StoredSource) -> None:
     """As if 5 seconds had passed."""
     source._look_at = 0.0
+
+
+
+def eventually(holds) -> None:
+    """Wait until it does."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 class Counted:
@@ -369,7 +379,7 @@ class TestEarly:
         world.issuer.answers = [slow]
         renewing = flights.start()
         assert begun.wait(PATIENCE)
-        assert source.peek() is held
+        eventually(lambda: source.peek() is held)  # its thread has yet to come back from starting the renewal's
         assert flights.get() is flights.start().result(0) is held
         assert token(others.get()) == "A1"
         gate.set()
