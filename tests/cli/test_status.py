@@ -268,3 +268,14 @@ def test_what_is_not_private_is_warned_of(keyfob):
     path = write_login(keyfob, API_KEY)
     os.chmod(path, 0o644)
     assert f"chmod 600 {path}" in keyfob("status", "corp").err
+
+
+@pytest.mark.parametrize("command", [["status"], ["logout"], ["login", "--with-api-key"]])
+def test_a_faulty_entry_for_openai_is_named(keyfob, command):
+    """Where the default provider needs no login, and nothing else has one."""
+    path = keyfob.configure(
+        'model_provider = "open"\n[model_providers.open]\nbase_url = "https://open.example/v1"\n'
+        "[model_providers.openai]\nname = 5\n"
+    )
+    found = keyfob(*command)
+    assert (found.code, f"{path}:4" in found.err, "internal" in found.err) == (2, True, False)

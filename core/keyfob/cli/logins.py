@@ -14,18 +14,21 @@ if TYPE_CHECKING:
     from keyfob.credentials.login import Login
     from keyfob.providers import Provider
 
+# The provider that has a login unless its entry is faulty.
+OPENAI = "openai"
+
 
 def login_of(session: Session, name: str | None, command: str) -> Login:
     """The login of a provider, by default of the default one. command: which it is for, for the hint.
 
     Raises UsageError that names those which have one, if this one has none; UnknownProviderError, and what else is
-    wrong with the entry.
+    wrong with the entry. Where even OpenAI's has none, what is wrong with that.
     """
     provider = _provider(session, name)
     login = provider.login
     if login is not None:
         return login
-    others = list(dict.fromkeys(each.provider for each in logins(session)))
+    others = [each.provider for each in logins(session)] or [login_of(session, OPENAI, command).provider]
     message = f"{provider.id} needs no login: its plugin is `{provider.plugin}`; these take one: {', '.join(others)}"
     raise UsageError(message, hint=f"keyfob {command} {others[0]}")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from keyfob.cli.logins import login_of, logins
+from keyfob.cli.logins import OPENAI, login_of, logins
 from keyfob.cli.text import Cell, homely
 from keyfob.cli.times import rfc3339, span
 from keyfob.errors import EXIT_OK, EXIT_REFUSED, KeyfobError, UsageError
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from keyfob.credentials.login import Login
     from keyfob.credentials.record import About
     from keyfob.standing import Standing
-
-_OPENAI = "openai"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def _asked(session: Session, name: str | None) -> Login:
     except UsageError:
         if name is not None:
             raise
-    return login_of(session, _OPENAI, "status")
+    return login_of(session, OPENAI, "status")
 
 
 def _grouped(session: Session, asked: Login, *, alone: bool) -> list[list[Login]]:
