@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from keyfob.credentials.journal import Intent, Journal, Stage
-from keyfob.errors import DamagedLoginError, StoreError
+from keyfob.errors import DamagedLoginError, LockedError, StoreError
 from keyfob.stores import file as file_module
 from keyfob.stores import private
 from keyfob.stores.file import STAGE_SIZE, FileStore, codex_locks, is_mount_point
@@ -407,7 +407,7 @@ class TestRemoving:
                 put(f"{target}.keyfob.{name}", SECRET)
             assert store.delete()
             assert not store.delete()
-        assert [each.name for each in tmp_path.iterdir()] == ["target.json.keyfob.lock"]
+            assert {each.name for each in tmp_path.iterdir()} == {"auth.json.keyfob.lock", "target.json.keyfob.lock"}
 
     def test_a_folder(self, path: str) -> None:
         """What is no file is not removed."""
@@ -467,3 +467,54 @@ def test_data_is_not_shown(path: str) -> None:
     with pytest.raises(DamagedLoginError) as caught:
         FileStore(path).read()
     assert "canary" not in repr(caught.value)
+
+
+class TestLockOfALink:
+    """The lock of a record whose path becomes a link, or stops being one, while it is held."""
+
+    @staticmethod
+    def to_elsewhere(path: str) -> None:
+        """As programs do that keep dot files in a folder of their own."""
+        elsewhere = os.path.join(os.path.dirname(path), "dot")
+        os.mkdir(elsewhere)
+        os.rename(path, os.path.join(elsewhere, "auth.json"))
+        os.symlink(os.path.join(elsewhere, "auth.json"), path)
+
+    def test_it_becomes_one(self, path: str) -> None:
+        """Whoever comes later by the same path meets the lock."""
+        put(path, AS_CODEX)
+        with FileStore(path).lock():
+            self.to_elsewhere(path)
+            with pytest.raises(LockedError), FileStore(path).lock(wait=False):
+                pass
+
+    def test_it_is_removed(self, path: str) -> None:
+        """As signing out and `keyfob store move` do, which go on writing afterwards."""
+        put(path, AS_CODEX)
+        self.to_elsewhere(path)
+        store = FileStore(path)
+        with store.lock():
+            store.remove()
+            with pytest.raises(LockedError), FileStore(path).lock(wait=False):
+                pass
+
+    def test_by_either_path(self, path: str) -> None:
+        """Who knows the file that it leads to is kept out too."""
+        put(path, AS_CODEX)
+        self.to_elsewhere(path)
+        with FileStore(path).lock(), pytest.raises(LockedError), FileStore(os.path.realpath(path)).lock(wait=False):
+            pass
+
+    def test_it_leads_elsewhere_once_it_is_had(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What it leads to by then is locked."""
+        put(path, AS_CODEX)
+        locked = file_module.locked
+
+        def late(name: str, **how: Any) -> Any:
+            if not os.path.islink(path):
+                self.to_elsewhere(path)
+            return locked(name, **how)
+
+        monkeypatch.setattr(file_module, "locked", late)
+        with FileStore(path).lock(), pytest.raises(LockedError), FileStore(os.path.realpath(path)).lock(wait=False):
+            pass

@@ -17,7 +17,6 @@ from keyfob.stores.locks import DEADLINE, locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     from keyfob.credentials.record import Data
 
@@ -85,12 +84,23 @@ class Aside:
         """The next record or journal: a file of which there is one, so that no killed process leaves more behind."""
         return self._beside("new")
 
-    def lock(self, *, wait: bool = True) -> AbstractContextManager[None]:
-        """See `Store.lock`. Makes the folder, for the first login comes before it."""
-        base = self.base
-        with _told(base, "kept"):
-            private.make_folder(os.path.dirname(base))
-        return locked(f"{base}.keyfob.lock", wait=DEADLINE if wait else 0.0, like=base)
+    @contextlib.contextmanager
+    def lock(self, *, wait: bool = True) -> Iterator[None]:
+        """See `Store.lock`. Makes the folder, for the first login comes before it.
+
+        First the place that the path names, then what a link there leads to: whoever comes by the path is kept out
+        whatever becomes of the link meanwhile, and whoever comes by another link too.
+        """
+        folder, name = os.path.split(self.path)
+        place, taken = os.path.join(os.path.realpath(folder), name), set[str]()
+        with contextlib.ExitStack() as held:
+            while place not in taken:
+                with _told(place, "kept"):
+                    private.make_folder(os.path.dirname(place))
+                held.enter_context(locked(f"{place}.keyfob.lock", wait=DEADLINE if wait else 0.0, like=place))
+                taken.add(place)
+                place = self.base  # now: it may have been pointed elsewhere while we waited
+            yield
 
     def unlock(self) -> None:
         """See `Store.unlock`."""
