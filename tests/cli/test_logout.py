@@ -256,3 +256,43 @@ def _told(held, name, function):
         return function()
 
     return told
+
+
+# Logins that no provider uses any more
+
+
+@pytest.mark.parametrize("setting", ["file", "keyring"])
+@pytest.mark.parametrize(
+    "after",
+    [
+        "",
+        CONFIG.replace('base_url = "https://lab.example/v1"', "base_url = 5"),
+        CONFIG.replace('env_key = "LAB_KEY"', "requires_openai_auth = true"),
+        CONFIG.replace('env_key = "LAB_KEY"\n', ""),
+    ],
+    ids=["gone", "faulty", "another plugin", "no login"],
+)
+def test_what_no_provider_uses_any_more_is_removed_by_its_name(keyfob, monkeypatch, memory, setting, after):
+    """From file and keyring; until then `keyfob store` and the doctor tell of it."""
+    keyfob.configure(f'cli_auth_credentials_store = "{setting}"\n{CONFIG}')
+    pipe(monkeypatch, KEY)
+    assert keyfob("login", "lab", "--with-api-key").code == 0
+    keyfob.configure(after)
+    for command in ("store", "doctor"):
+        said = keyfob(command).out
+        assert ("no provider uses what is stored there" in said, "keyfob logout lab" in said) == (True, True)
+    (found,) = [
+        each for each in json.loads(keyfob("store", "--json").out)["logins"] if "lab" in (each["problem"] or "")
+    ]
+    assert (found["providers"], found["kind"], found["held"], found["used"]) == (["lab"], setting, True, False)
+    done = keyfob("logout", "lab")
+    assert (done.code, "which no provider uses, is removed" in done.err) == (0, True)
+    assert not os.path.exists(f"{keyfob.home}/keyfob/envkey/lab.json")
+    assert memory.kept == {}
+    assert "no provider uses" not in keyfob("store").out
+
+
+def test_a_name_that_nothing_is_stored_for_is_unknown(keyfob):
+    """As ever; exit code 2."""
+    found = keyfob("logout", "nobody")
+    assert (found.code, "there is no provider of this name" in found.err) == (2, True)

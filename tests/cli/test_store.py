@@ -156,14 +156,32 @@ def test_a_login_that_cannot_be_moved_does_not_keep_the_others(keyfob, memory):
     assert lab[1].read()["api_key"] == "sk-canary-lab"
 
 
-@pytest.mark.parametrize("target", ["file", "keyring"])
-def test_without_a_keyring_nothing_is_moved(keyfob, target):
+@pytest.mark.parametrize(("target", "config"), [("keyring", CONFIG), ("file", KEYRING)])
+def test_without_a_keyring_nothing_is_moved(keyfob, target, config):
     """Nor lost."""
+    keyfob.configure(config)
     path = write_login(keyfob, KEY)
     found = keyfob("store", "move", target)
     assert (found.code, "there is no keyring" in found.err) == (1, True)
     with open(path) as file:
         assert json.load(file) == KEY
+
+
+@pytest.mark.parametrize("config", [CONFIG, AUTO])
+def test_where_no_keyring_is_nothing_has_to_come_out_of_it(keyfob, config):
+    """The login is in the file already."""
+    keyfob.configure(config)
+    write_login(keyfob, KEY)
+    found = keyfob("store", "move", "file")
+    assert (found.code, "nothing to move to the file" in found.err) == (0, True)
+
+
+def test_a_key_for_another_origin_is_not_told_as_used(keyfob, memory):
+    """No request gets it; why is said."""
+    both(keyfob, "envkey", "lab")[0].write({"origin": "https://old.example", "api_key": "sk-canary-lab"})
+    found = of(listed(keyfob), "file", "lab")
+    assert (found["held"], found["used"]) == (True, False)
+    assert "was stored for https://old.example" in found["problem"]
 
 
 def test_an_administrators_word_on_the_place_counts(keyfob, memory):

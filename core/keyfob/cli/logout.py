@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from keyfob.cli.leftovers import leftovers
 from keyfob.cli.logins import login_of
 from keyfob.cli.text import homely
-from keyfob.errors import EXIT_OK, EXIT_REFUSED, StoreError
+from keyfob.errors import EXIT_OK, EXIT_REFUSED, ConfigError, StoreError, UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from keyfob.cli.commands import Parser
+    from keyfob.cli.leftovers import Leftover
     from keyfob.cli.run import Session
     from keyfob.credentials.login import Login, SignedOut
 
@@ -29,16 +32,46 @@ def arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace, session: Session) -> int:
     """Sign out; exit code 1 if a place could not be cleared."""
-    login = login_of(session, options.provider, "logout")
+    left = leftovers(session, options.provider or session.host.default_id)
+    try:
+        login = login_of(session, options.provider, "logout")
+    except (ConfigError, UsageError):
+        if not left:
+            raise
+        failed = False
+    else:
+        failed = _sign_out(login, session, revoke=not options.local, also=bool(left))
+    return EXIT_REFUSED if _clear(left, session) or failed else EXIT_OK
+
+
+def _clear(left: Sequence[Leftover], session: Session) -> bool:
+    """Remove what no provider uses; whether a place could not be cleared."""
+    failed = False
+    for each in left:
+        try:
+            each.remove()
+        except StoreError as error:
+            session.terminal.error(error)
+            failed = True
+        else:
+            place = homely(each.store.place, session.environ.get("HOME"))
+            session.terminal.note(f"{place}, which no provider uses, is removed; whoever issued it was not told")
+    return failed
+
+
+def _sign_out(login: Login, session: Session, *, revoke: bool, also: bool) -> bool:
+    """Sign out of one provider; whether a place could not be cleared. also: something else is removed too."""
     plugin = session.host.provider(login.provider).route.plugin
     stores = session.host.stores(plugin, login.provider)
     if session.terminal.attended:
         for store in stores:
             with contextlib.suppress(StoreError):  # what stays shut is told as not cleared
                 store.unlock()
-    done = login.remove(stores, revoke=not options.local)
+    done = login.remove(stores, revoke=revoke)
     _tell(login, done, session)
-    return EXIT_REFUSED if done.failed else EXIT_OK
+    if not done.removed and not done.failed and not also:
+        session.terminal.note(f"{login.provider}: not signed in, nothing was stored")
+    return bool(done.failed)
 
 
 def _tell(login: Login, done: SignedOut, session: Session) -> None:
@@ -49,8 +82,6 @@ def _tell(login: Login, done: SignedOut, session: Session) -> None:
         terminal.warn(f"the login is removed here, but may still be valid: {why}")
     for error in done.failed:
         terminal.error(error)
-    if not done.removed and not done.failed:
-        terminal.note(f"{login.provider}: not signed in, nothing was stored")
     if login.records.given() is not None:
         variable = login.records.variable
         terminal.warn(f"{variable} is set, and goes on being used: unset {variable}")

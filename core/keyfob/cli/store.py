@@ -2,6 +2,7 @@
 
 JSON: {"setting", "logins": [{"providers", "kind", "place", "held", "used", "last_refresh", "problem"}]}, one for each
 place. held: whether a login is there, null where that cannot be told. used: whether it is the one that requests get.
+providers: who uses it; of one that nobody uses, whose it was.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from keyfob.cli.leftovers import leftovers
 from keyfob.cli.logins import logins
 from keyfob.cli.text import Cell, homely
 from keyfob.errors import EXIT_OK, EXIT_REFUSED, ConfigError, KeyfobError, UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from keyfob.cli.commands import Parser
     from keyfob.cli.run import Session
     from keyfob.credentials.login import Login
+    from keyfob.credentials.record import Data
     from keyfob.stores.file import FileStore
     from keyfob.stores.keyring import KeyringStore
 
@@ -42,12 +45,12 @@ class _Kept:
 class _Place:
     """One of its places, and what is there."""
 
-    kept: _Kept
+    providers: Sequence[str]
     store: FileStore | KeyringStore
     held: bool | None
     used: bool
     last_refresh: str | None = None
-    problem: KeyfobError | None = None
+    problem: str | None = None
 
 
 def arguments(parser: Parser) -> None:
@@ -88,6 +91,9 @@ def _list(options: argparse.Namespace, session: Session) -> int:
     """Every place that holds a login or cannot be looked into, and where there is none the one that is used."""
     setting, terminal = session.host.configuration.store, session.terminal
     found = [place for kept in _kept(session) for place in _places(kept, setting)]
+    found += [
+        _Place([each.provider], each.store, held=True, used=False, problem=str(each)) for each in leftovers(session)
+    ]
     if options.json:
         terminal.document({"setting": setting, "logins": [_document(place) for place in found]})
         return EXIT_OK
@@ -104,11 +110,21 @@ def _places(kept: _Kept, setting: str) -> Iterator[_Place]:
         try:
             data = store.read()
         except KeyfobError as error:
-            yield _Place(kept, store, None, used == store.place, problem=error)
-        else:
-            time = None if data is None else data.get("last_refresh")
-            shown = time if isinstance(time, str) else None
-            yield _Place(kept, store, data is not None, used == store.place, shown)
+            yield _Place(kept.providers, store, None, used == store.place, problem=str(error))
+            continue
+        time = None if data is None else data.get("last_refresh")
+        shown = time if isinstance(time, str) else None
+        problem = _problem(kept.login, data) if data is not None and used == store.place else None
+        yield _Place(kept.providers, store, data is not None, used == store.place and not problem, shown, problem)
+
+
+def _problem(login: Login, data: Data) -> str | None:
+    """Why what is stored cannot be used."""
+    try:
+        login.read(data)
+    except KeyfobError as error:
+        return str(error)
+    return None
 
 
 def _used(kept: _Kept, setting: str) -> str | None:
@@ -124,7 +140,7 @@ def _used(kept: _Kept, setting: str) -> str | None:
 
 
 def _row(place: _Place, home: str | None) -> list[Cell | str]:
-    providers = ", ".join(place.kept.providers)
+    providers = ", ".join(place.providers)
     where = homely(place.store.place, home)
     return [
         Cell(providers, "bold"),
@@ -144,13 +160,13 @@ def _state(place: _Place) -> Cell:
 
 def _document(place: _Place) -> dict[str, object]:
     return {
-        "providers": place.kept.providers,
+        "providers": place.providers,
         "kind": place.store.kind,
         "place": place.store.place,
         "held": place.held,
         "used": place.used and place.held is not False,
         "last_refresh": place.last_refresh,
-        "problem": None if place.problem is None else str(place.problem),
+        "problem": place.problem,
     }
 
 
@@ -170,6 +186,7 @@ def _move(target: str, session: Session, *, replace: bool) -> int:
 
 def _moved(kept: _Kept, target: str, session: Session, *, replace: bool) -> bool | None:
     """Whether there was anything to move; None if it could not be."""
+    from keyfob.stores.entry import NoKeyringError
     from keyfob.stores.move import move
 
     try:
@@ -177,6 +194,8 @@ def _moved(kept: _Kept, target: str, session: Session, *, replace: bool) -> bool
             kept.keyring.unlock()
         moved = move(kept.file, kept.keyring, target, replace=replace)
     except KeyfobError as error:
+        if isinstance(error, NoKeyringError) and target == "file" and session.host.configuration.store != "keyring":
+            return False  # nothing can have been put there
         session.terminal.error(error)
         return None
     if moved:

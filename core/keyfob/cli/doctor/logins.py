@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from keyfob import standing
 from keyfob.cli.doctor.finding import Finding
+from keyfob.cli.leftovers import leftovers
 from keyfob.cli.times import rfc3339
 from keyfob.errors import DamagedLoginError, KeyfobError
 
@@ -34,6 +35,8 @@ def logins(session: Session) -> Iterator[Finding]:
         seen.add(login.store.place)
         yield from _stands(login)
         yield from _left_behind(login)
+    for each in leftovers(session):
+        yield Finding("logins", "warning", f"{each.store.place}: {each}", f"keyfob logout {each.provider}")
 
 
 def _login(session: Session, name: str) -> Login | None:
