@@ -1,19 +1,22 @@
 """`auto`: the keyring where there is one, else the file; decided when somebody signs in, and said.
 
 Reading looks at both, for the place may have been another when the login was stored. What is renewed is written where
-it was read. A keyring that is there and cannot be used is an error: a login never lands in plain text unasked.
+it was read. A keyring that is there and cannot be used is an error: a login never lands in plain text unasked. Nor is
+one gone because the keyring is that it was read from.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from keyfob.errors import StoreError
+from keyfob.errors import DamagedLoginError, StoreError
 from keyfob.stores.entry import NoKeyringError, TooLargeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from keyfob.credentials.journal import Journal, Stage
@@ -32,18 +35,30 @@ class AutoStore:
     def __init__(self, file: FileStore, keyring: KeyringStore) -> None:
         self._file = file
         self._keyring = keyring
-        self._current: FileStore | KeyringStore = file
+        self._seen: FileStore | KeyringStore = file
+        self._owner = threading.local()
         self._keyring_is_there = True
         self.remark = ""
+
+    @property
+    def _current(self) -> FileStore | KeyringStore:
+        """The place; for the thread that has the lock the one where it found the login, whatever others see."""
+        return getattr(self._owner, "place", None) or self._seen
 
     @property
     def place(self) -> str:
         """Where the login was read, or was put."""
         return self._current.place
 
-    def lock(self, *, wait: bool = True) -> AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def lock(self, *, wait: bool = True) -> Iterator[None]:
         """See `Store.lock`. It is the same for both places."""
-        return self._file.lock(wait=wait)
+        with self._file.lock(wait=wait):
+            self._owner.place = None
+            try:
+                yield
+            finally:
+                del self._owner.place
 
     def writing(self) -> AbstractContextManager[None]:
         """See `Store.writing`. They are the same for both places."""
@@ -57,7 +72,15 @@ class AutoStore:
     # The record
 
     def read(self) -> Data | None:
-        """See `Store.read`. Of two logins the one renewed last counts; if neither tells, the keyring's, as in Codex."""
+        """See `Store.read`. Of two logins the one renewed last counts; if neither tells, the keyring's, as in Codex.
+
+        With the lock held, what was found once is read there again: that the keyring is gone is then an error.
+        """
+        found: FileStore | KeyringStore | None = getattr(self._owner, "place", None)
+        data = None if found is None else found.read()
+        return self._looked() if data is None else data
+
+    def _looked(self) -> Data | None:
         in_keyring, why_not = self._in_keyring()
         in_file = self._file.read()
         if in_keyring is None:
@@ -78,15 +101,19 @@ class AutoStore:
             found = self._keyring.read()
         except NoKeyringError as error:
             self._keyring_is_there = False
+            if self._keyring.is_awaited():
+                raise
             return None, str(error)
-        except StoreError:
+        except (StoreError, DamagedLoginError):
             self._found(self._keyring, "")  # that is the place to tell of
             raise
         self._keyring_is_there = True
         return found, "nothing is in the keyring"
 
     def _found(self, store: FileStore | KeyringStore, remark: str) -> None:
-        self._current, self.remark = store, remark
+        self._seen, self.remark = store, remark
+        if hasattr(self._owner, "place"):
+            self._owner.place = store
 
     def write(self, data: Data) -> None:
         """See `Store.write`."""

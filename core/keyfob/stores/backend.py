@@ -33,8 +33,9 @@ class BackendEntry:
             text = self._get(self.name.username)
             return self._get(self._next) if text is None else text
 
-    def write(self, text: str) -> None:
+    def write(self, text: str, *, every: bool = False) -> None:
         """See `Entry.write`."""
+        del every  # there is one of a name
         with self._told(text):
             if self._get(self.name.username) is not None:
                 self._backend.set_password(self.name.service, self._next, text)
@@ -50,6 +51,17 @@ class BackendEntry:
         if self.read() is not None:
             raise entry.broken(self.name, "it is still there after it was deleted")
         return there
+
+    def has_spare(self) -> bool:
+        """See `Entry.has_spare`."""
+        with self._told():
+            return self._get(self._next) is not None
+
+    def drop_spare(self) -> None:
+        """See `Entry.drop_spare`."""
+        with self._told():
+            if self._get(self.name.username) is not None:
+                self._drop(self._next)
 
     def _get(self, username: str) -> str | None:
         return self._backend.get_password(self.name.service, username)
@@ -67,14 +79,14 @@ class BackendEntry:
         """Turn a backend's errors into ours, without their text. text: what is being written."""
         try:
             yield
-        except NoKeyringError as error:
-            raise entry.missing("no backend of the keyring library is usable here") from error
+        except NoKeyringError:
+            raise entry.missing("no backend of the keyring library is usable here") from None
         except KeyringLocked as error:
             # Of macOS's both: only the cause tells a locked keychain from a user who said no.
             said_no = type(error.__cause__).__name__ == "KeychainDenied"
-            raise (entry.denied(self.name) if said_no else entry.locked()) from error
-        except PermissionError as error:
-            raise entry.denied(self.name) from error
-        except Exception as error:
+            raise (entry.denied(self.name) if said_no else entry.locked()) from None
+        except PermissionError:
+            raise entry.denied(self.name) from None
+        except Exception as error:  # noqa: BLE001  # whatever it is, its text goes no further
             why = type(error).__name__
-            raise (entry.broken(self.name, why) if text is None else entry.not_taken(self.name, text, why)) from error
+            raise (entry.broken(self.name, why) if text is None else entry.not_taken(self.name, text, why)) from None

@@ -6,6 +6,8 @@ keyring is reached through a backend of the `keyring` library. Nothing here asks
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 # What the Credential Manager of Windows takes (CRED_MAX_CREDENTIAL_BLOB_SIZE), in bytes of UTF-16.
 WINDOWS_LIMIT = 2_560
+_SECRET_SERVICE = "keyring.backends.SecretService.Keyring"  # noqa: S105  # a name
 _FILE = 'cli_auth_credentials_store = "file"'
 
 
@@ -54,12 +57,23 @@ class Entry(Protocol):
         """The text, None where there is no such entry. Raises DamagedLoginError where there are two."""
         ...
 
-    def write(self, text: str) -> None:
-        """Put the text in place of the one that is there, in the same entry, or make one. Raises as `read`."""
+    def write(self, text: str, *, every: bool = False) -> None:
+        """Put the text in place of the one that is there, in the same entry, or make one. Raises as `read`.
+
+        every: where there are several of this name, put it in one and remove the others.
+        """
         ...
 
     def delete(self) -> bool:
         """Remove it, and every other of this name; whether there was one."""
+        ...
+
+    def has_spare(self) -> bool:
+        """Whether there is a copy beside it, which whoever writes it makes and removes."""
+        ...
+
+    def drop_spare(self) -> None:
+        """Remove that copy, unless it is all that is there. For whoever holds the lock."""
         ...
 
     def unlock(self) -> None:
@@ -76,7 +90,17 @@ class TooLargeError(StoreError):
 
 
 def entry(name: Name) -> Entry:
-    """The entry of this name, in the keyring that this machine has. Raises StoreError."""
+    """The entry of this name, in the keyring that this machine has. Raises StoreError.
+
+    On Linux the Secret Service is asked first, unless another keyring is named: to the `keyring` library a bus that is
+    slow is none, and so it stays for the process.
+    """
+    if sys.platform == "linux":
+        from keyfob.stores.secret_service import SecretServiceEntry
+
+        direct, named = SecretServiceEntry(name), _is_it_named()
+        if named or (named is None and direct.is_there()):
+            return direct
     backend = _backend()
     if _speaks_secret_service(backend):
         from keyfob.stores.secret_service import SecretServiceEntry
@@ -85,6 +109,18 @@ def entry(name: Name) -> Entry:
     from keyfob.stores.backend import BackendEntry
 
     return BackendEntry(name, backend)
+
+
+def _is_it_named() -> bool | None:
+    """Whether the user, or this program, has named the Secret Service; None where no keyring is named at all."""
+    chosen = getattr(sys.modules.get("keyring.core"), "_keyring_backend", None)  # `get_keyring` would look for one
+    if chosen is not None and type(chosen).__module__ != "keyring.backends.fail":
+        return _speaks_secret_service(chosen)
+    named = os.environ.get("PYTHON_KEYRING_BACKEND")
+    if named:
+        return named == _SECRET_SERVICE
+    folder = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return False if os.path.exists(os.path.join(folder, "python_keyring", "keyringrc.cfg")) else None
 
 
 def _backend() -> KeyringBackend:
@@ -120,7 +156,7 @@ def locked() -> StoreError:
     """It is locked, and nobody is asked here."""
     return StoreError(
         "the keyring is locked",
-        hint="unlock it in the desktop's keyring program, or sign in anew on a terminal: keyfob login",
+        hint="unlock it in the desktop's keyring program, or sign in anew on a terminal",
     )
 
 

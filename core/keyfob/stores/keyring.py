@@ -1,4 +1,7 @@
-"""The keyring store: a record is one entry of the system's keyring, its stage another. Lock and journal are files."""
+"""The keyring store: a record is one entry of the system's keyring, its stage another. Lock and journal are files.
+
+A keyring can go away while the issuer answers: a session ends. Then the stage is a file, until the keyring is back.
+"""
 
 from __future__ import annotations
 
@@ -69,9 +72,11 @@ class KeyringStore(Aside):
 
     def read(self) -> Data | None:
         """See `Store.read`."""
-        text = self._record_entry.read()
+        place = self._record_entry
+        text = place.read()
         if text is None:
             return None
+        self._tidy(place)
         try:
             data = parsed(text)
         except (ValueError, RecursionError):
@@ -80,8 +85,14 @@ class KeyringStore(Aside):
             raise self._damaged("is not a JSON object")
         return data
 
+    def _tidy(self, place: Entry) -> None:
+        """Drop what a killed renewal left beside an entry that is whole: once that is deleted it would count."""
+        if self.journal().intent is not None and place.has_spare():
+            with contextlib.suppress(StoreError), self.lock(wait=False):  # whoever holds it is writing the entry
+                place.drop_spare()
+
     def _damaged(self, what: str) -> DamagedLoginError:
-        return DamagedLoginError(f"{self.place} {what}", hint="`keyfob login --replace` replaces it")
+        return DamagedLoginError(f"{self.place} {what}")
 
     def write(self, data: Data) -> None:
         """See `Store.write`. As Codex writes it: JSON without blanks."""
@@ -93,8 +104,7 @@ class KeyringStore(Aside):
         try:
             self.write(data)
         except DamagedLoginError:  # there are two
-            self._record_entry.delete()
-            self.write(data)
+            _put(self._record_entry, _compact(data), every=True)
         self.clear()
         try:
             self._plain.delete()
@@ -120,7 +130,9 @@ class KeyringStore(Aside):
 
     def prepare(self, data: Data) -> None:
         """See `Store.prepare`."""
-        self._record_entry.read()
+        place = self._record_entry
+        place.read()
+        place.drop_spare()
         self._has_room = True
         self._make_room(len(_compact(data)) + _ROOM)
 
@@ -148,21 +160,42 @@ class KeyringStore(Aside):
         super().note(journal)
         if journal.intent is None and self._has_room:
             self._has_room = False
-            with contextlib.suppress(StoreError):  # what is left there is in nobody's way
+            with contextlib.suppress(StoreError, DamagedLoginError):  # what is left there is in nobody's way
                 self._drop_room()
 
     def stage(self) -> Stage | None:
         """See `Store.stage`."""
         text = self._stage_entry.read()
-        return None if text is None else _stage_of(text)
+        found = [super().stage(), None if text is None else _stage_of(text)]
+        return max((stage for stage in found if stage), key=lambda stage: stage.at, default=None)
 
     def put_stage(self, stage: Stage) -> None:
-        """See `Store.put_stage`. A keyring keeps text: each byte becomes the character of its number."""
-        _put(self._stage_entry, stage.dumped().decode("latin-1"))
+        """See `Store.put_stage`. A keyring keeps text: each byte becomes the character of its number.
+
+        If it does not keep this one any more, a file does: the old login is worth nothing by now.
+        """
+        try:
+            _put(self._stage_entry, stage.dumped().decode("latin-1"))
+        except (StoreError, DamagedLoginError):
+            super().put_stage(stage)
 
     def drop_stage(self) -> None:
         """See `Store.drop_stage`."""
+        super().drop_stage()
         self._stage_entry.delete()
+
+    def is_awaited(self) -> bool:
+        """Whether an issuer's answer lies in a file until the keyring is back."""
+        return super().stage() is not None
+
+    @property
+    def _stage(self) -> str:
+        """Not the file store's: it belongs to the login in the keyring."""
+        return self._beside("keyring-stage")
+
+    @property
+    def _prepared(self) -> str:
+        return self._beside("keyring-stage.new")
 
     def clear(self) -> None:
         """See `Store.clear`."""
@@ -181,9 +214,9 @@ def _stage_of(text: str) -> Stage | None:
         return None
 
 
-def _put(place: Entry, text: str) -> None:
-    """Write, and read back: a keyring may shorten what it is given, or not keep it at all."""
-    place.write(text)
+def _put(place: Entry, text: str, *, every: bool = False) -> None:
+    """Write, and read back: a keyring may shorten what it is given, or not keep it at all. every: see `Entry.write`."""
+    place.write(text, every=every)
     if place.read() != text:
         raise StoreError(
             f"{place.name}: the keyring did not keep what was stored ({len(text)} characters)",

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import secretstorage
 from jeepney import DBusErrorResponse
+from jeepney.bus import get_bus
+from jeepney.io.blocking import DBusConnection, prep_socket
 from secretstorage.exceptions import (
     ItemNotFoundException,
     LockedException,
     PromptDismissedException,
     SecretServiceNotAvailableException,
 )
+from secretstorage.util import add_match_rules
 
 from keyfob.stores import entry
 
@@ -29,21 +32,33 @@ PATIENCE = 10.0
 _PERSONS_PATIENCE = 120.0
 
 
-class _Bus:
-    """A connection to the session bus on which nothing is waited for beyond its patience."""
+class _Bus(DBusConnection):  # type: ignore[misc]  # jeepney is untyped
+    """A connection to the session bus, as `secretstorage.dbus_init` makes it, but one that is never waited for long.
+
+    patience: seconds for each answer, those to the greeting too. Raises SecretServiceNotAvailableException where there
+    is no bus, TimeoutError.
+    """
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
-        self._connection = secretstorage.dbus_init()
+        try:
+            socket = prep_socket(get_bus("SESSION"), timeout=patience)
+        except TimeoutError:
+            raise
+        except (KeyError, ValueError, OSError) as error:
+            raise SecretServiceNotAvailableException(type(error).__name__) from None
+        try:
+            super().__init__(socket)
+            add_match_rules(self)
+        except BaseException:
+            self.close()
+            raise
 
-    def send_and_get_reply(self, message: Any) -> Any:
-        return self._connection.send_and_get_reply(message, timeout=self._patience)
+    def send_and_get_reply(self, message: Any, *, timeout: float | None = None) -> Any:
+        return super().send_and_get_reply(message, timeout=timeout or self._patience)
 
     def recv_until_filtered(self, queue: Any, *, timeout: float | None = None) -> Any:
-        return self._connection.recv_until_filtered(queue, timeout=timeout or self._patience)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
+        return super().recv_until_filtered(queue, timeout=timeout or self._patience)
 
 
 class SecretServiceEntry:
@@ -55,15 +70,17 @@ class SecretServiceEntry:
     def read(self) -> str | None:
         """See `Entry.read`."""
         with self._bus() as bus:
-            item = self._item(bus)
-            return None if item is None else item.get_secret().decode("utf-8", "replace")
+            items = self._one(bus)
+            return items[0].get_secret().decode("utf-8", "replace") if items else None
 
-    def write(self, text: str) -> None:
+    def write(self, text: str, *, every: bool = False) -> None:
         """See `Entry.write`."""
         with self._bus() as bus:
-            item = self._item(bus)
-            if item is not None:
-                item.set_secret(text.encode())
+            items = self._items(bus) if every else self._one(bus)
+            if items:
+                items[0].set_secret(text.encode())
+                for other in items[1:]:
+                    other.delete()
                 return
             collection = _default(bus)
             if collection is None:
@@ -78,6 +95,21 @@ class SecretServiceEntry:
                 item.delete()
             return bool(items)
 
+    def is_there(self) -> bool:
+        """Whether this session has a Secret Service. Raises StoreError where that cannot be told."""
+        try:
+            with self._bus() as bus:
+                return bool(secretstorage.check_service_availability(bus))
+        except entry.NoKeyringError:
+            return False
+
+    def has_spare(self) -> bool:
+        """A secret is replaced in place."""
+        return False
+
+    def drop_spare(self) -> None:
+        """There is none."""
+
     def unlock(self) -> None:
         """See `Entry.unlock`. Where there is no default keyring yet, the user is asked to make one."""
         with self._bus(_PERSONS_PATIENCE) as bus:
@@ -85,11 +117,12 @@ class SecretServiceEntry:
             for item in secretstorage.search_items(bus, self.name.query):
                 _open(item)
 
-    def _item(self, bus: Any) -> secretstorage.Item | None:
+    def _one(self, bus: Any) -> list[secretstorage.Item]:
+        """The item of this name, if there is one."""
         items = self._items(bus)
         if len(items) > 1:
             raise entry.ambiguous(self.name, len(items))
-        return items[0] if items else None
+        return items
 
     def _items(self, bus: Any) -> list[secretstorage.Item]:
         """Every item of this name. Where none is found, a locked collection may hold one: not every daemon tells."""
@@ -105,11 +138,7 @@ class SecretServiceEntry:
         """A connection, whose errors are turned into ours."""
         patience = patience or PATIENCE
         try:
-            try:
-                bus = _Bus(patience)
-            except OSError as error:
-                raise entry.missing("the session bus cannot be reached") from error
-            with contextlib.closing(bus):
+            with contextlib.closing(_Bus(patience)) as bus:
                 yield bus
         except SecretServiceNotAvailableException as error:
             raise entry.missing("this session has no Secret Service") from error
