@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from keyfob.clients.additions import Additions
-from keyfob.clients.origin import BaseUrl
 from keyfob.clients.signing import Signing
-from keyfob.config.builtin import FIXED, IDS
+from keyfob.config.builtin import IDS
 from keyfob.config.policy import method_at
 from keyfob.credentials.asking import asked
 from keyfob.credentials.login import Login
 from keyfob.credentials.source import CredentialSource, ForbiddenSource
 from keyfob.credentials.stored import StoredSource
+from keyfob.destination import checked_base_url
 from keyfob.errors import (
     ConfigError,
     CredentialError,
@@ -33,8 +33,10 @@ from keyfob.standing import FORBIDDEN, Standing, standing, state_of
 from keyfob.stores.choice import SHARED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from keyfob.clients.origin import BaseUrl
     from keyfob.config.entries import Entry
     from keyfob.config.policy import Policy
     from keyfob.credentials.credential import Credential, SecretHeaders
@@ -106,39 +108,52 @@ class Provider:
         fields = self.entry.fields
         return ProviderInfo(self.id, fields.name or self.id, fields.base_url)
 
-    @lazy
+    @property
     def base_url(self) -> BaseUrl:
-        """Where requests go: the entry's base URL, else the one its plugin knows."""
-        text = self.entry.fields.base_url
-        if text is None:
-            text = self._plugins_base_url()
-        try:
-            return self._checked(BaseUrl.parse(text))
-        except ValueError as error:
-            raise ConfigError.of([self.entry.fault("base_url", str(error))]) from None
+        """Where requests go: the entry's base URL, else the one its plugin knows, which may follow from the login.
 
-    def _plugins_base_url(self) -> str:
+        It is settled for good when it did not take a login, or when there is one. Raises ConfigError, and
+        CredentialError for a login that cannot be read.
+        """
+        settled = self._settled
+        return settled if settled is not None else self._found_base_url()
+
+    @property
+    def _settled(self) -> BaseUrl | None:
+        found: BaseUrl | None = self.__dict__.get("_base_url")
+        return found
+
+    def _found_base_url(self) -> BaseUrl:
+        lacking = False
+
+        def known() -> Record | None:
+            nonlocal lacking
+            record = self._known_login()
+            lacking = record is None
+            return record
+
+        base_url = self._base_url_for(known)
+        if lacking:
+            return base_url
+        settled: BaseUrl = self.__dict__.setdefault("_base_url", base_url)
+        return settled
+
+    def _base_url_for(self, login: Callable[[], Record | None]) -> BaseUrl:
+        written = self.entry.fields.base_url
+        text = self._plugins_base_url(login) if written is None else written
+        return checked_base_url(text, self.entry, self._host.places.codex_home)
+
+    def _plugins_base_url(self, login: Callable[[], Record | None]) -> str:
         plugin = self.loaded.plugin
         if isinstance(plugin, SuppliesBaseUrl):
             with self._isolated("base_url"):
-                return str(plugin.base_url(self.info, self.options, self.context))
+                return str(plugin.base_url(self.info, self.options, replace(self._host.context, login=login)))
         fault = self.entry.fault(None, "there is no base_url", 'write base_url = "https://…"')
         raise ConfigError.of([fault])
 
-    def _checked(self, base_url: BaseUrl) -> BaseUrl:
-        """Plain http would show the credential to the network: it goes to loopback only, unless the entry allows it."""
-        origin = base_url.origin
-        if origin.scheme == "https" or self.entry.fields.allow_http or origin.loopback:
-            return base_url
-        fault = self.entry.fault("base_url", f"plain http to {origin.host} would send credentials in the clear")
-        hint = f"use https, or write {self._permission(fault.provider)}: allow_http = true"
-        raise ConfigError(str(fault), hint=hint, faults=[fault])
-
-    def _permission(self, provider: str | None) -> str:
-        """Where the line that allows plain http belongs; a built-in entry cannot take it."""
-        if self.id in FIXED:
-            return "an entry of your own, with this base_url and"
-        return f"under [model_providers.{provider}] in {self._host.places.codex_home}/keyfob.toml"
+    def _where(self, record: Record) -> str | None:
+        """The base URL that this login is for; None where the entry says one."""
+        return None if self.entry.fields.base_url is not None else str(self._base_url_for(lambda: record))
 
     @property
     def source(self) -> CredentialSource:
@@ -154,9 +169,12 @@ class Provider:
                 f"provider {self.id} is being asked for its credential by a command that is run to answer just that",
                 hint=f"keyfob explain {self.id}",
             )
-        if self.login is None and self._forbidden is not None:
+        if self.login is not None:
+            source: CredentialSource = StoredSource(self.login, self._host.renew, self._where)
+        elif self._forbidden is not None:
             return ForbiddenSource(self._forbidden)
-        source = StoredSource(self.login, self._host.renew) if self.login is not None else self._plugins_source()
+        else:
+            source = self._plugins_source()
         return source if self.route.plugin in MODULES else isolated_source(source, self.loaded.owner)
 
     def _plugins_source(self) -> CredentialSource:
@@ -231,9 +249,17 @@ class Provider:
     def _isolated(self, what: str) -> AbstractContextManager[None]:
         return isolated(self.loaded.owner, f"plugin `{self.route.plugin}` broke in {what}")
 
-    @lazy
+    @property
     def signing(self) -> Signing:
-        """What a client needs in order to send to this provider."""
+        """What a client needs in order to send to this provider; a new one each time until the base URL is settled."""
+        made: Signing | None = self.__dict__.get("_signing")
+        if made is None:
+            made = self._made_signing()
+            if made.base_url is self._settled:
+                made = self.__dict__.setdefault("_signing", made)
+        return made
+
+    def _made_signing(self) -> Signing:
         timeout = min(self.entry.fields.stream_idle_timeout_ms / 1000, _LONGEST_WAIT)
         return Signing(
             self.id, self.base_url, self.additions, self.source, environ=self._host.environ, read_timeout=timeout
@@ -295,7 +321,10 @@ class Provider:
 
     def credential(self) -> Credential:
         """A usable credential. May block. Raises CredentialError."""
-        return self.source.peek() or self.signing.get()
+        credential = self.source.peek() or self.signing.get()
+        if credential.base_url is not None:
+            self.signing.see_that_it_belongs_here(credential)
+        return credential
 
     def headers(self, url: str | None = None) -> SecretHeaders:
         """The headers to put on a request to `url`, or to anywhere below the base URL. May block.

@@ -33,6 +33,8 @@ def _comes_from(provider: Provider) -> str:
         _ = provider.base_url, provider.additions  # whatever is wrong with them is to be said
         return provider.entry.fields.env_key or ""
     if plugin == SHARED and provider.login is not None and provider.login.store.kind == "file":
-        _ = provider.base_url, provider.additions
+        _ = provider.additions
+        if provider.entry.fields.base_url is not None:  # else it follows from the login, which may change
+            _ = provider.base_url
         return provider.login.store.place
     return ""

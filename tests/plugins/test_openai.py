@@ -7,10 +7,12 @@ import os
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
+import keyfob.httpx
 from keyfob.credentials.exchange import Answer, Exchange, UnreachableError
-from keyfob.errors import CredentialError, DamagedLoginError, IllegalHeaderError, NotSignedInError
+from keyfob.errors import AccountChangedError, CredentialError, DamagedLoginError, IllegalHeaderError, NotSignedInError
 from keyfob.plugin import Context, NoOptions, ProviderInfo
 from keyfob.testing.issuer import CLAIM, Issuer, jwt
 from keyfob_openai import login, rotation
@@ -110,7 +112,7 @@ def test_what_cannot_be_used_is_told(data: dict[str, Any], what: str) -> None:
     with pytest.raises(DamagedLoginError) as caught:
         login.record_of(data)
     assert what in str(caught.value)
-    assert caught.value.hint == "keyfob login"
+    assert caught.value.hint is None  # whoever knows the provider adds it
 
 
 def test_a_secret_in_the_place_of_the_mode_is_not_repeated() -> None:
@@ -569,7 +571,6 @@ def stored(home: Any, data: Any) -> str:
     ("data", "environ", "base_url"),
     [
         (None, {}, "https://api.openai.com/v1"),
-        ("{broken", {}, "https://api.openai.com/v1"),
         ({"auth_mode": "apikey", "OPENAI_API_KEY": "sk-1"}, {}, "https://api.openai.com/v1"),
         (chatgpt(), {}, "https://chatgpt.com/backend-api/codex"),
         (chatgpt(), {"CODEX_API_KEY": "sk-1"}, "https://api.openai.com/v1"),
@@ -583,6 +584,82 @@ def test_the_login_decides_where_requests_go(home: Any, data: Any, environ: dict
         stored(home, data)
     home.environ.update(environ)
     assert str(home.provider("", "openai").base_url) == base_url
+
+
+# A login and where its requests go
+
+
+API, CHATGPT = "https://api.openai.com/v1", "https://chatgpt.com/backend-api/codex"
+
+
+def test_who_signs_in_while_the_program_runs_goes_to_the_right_place(home: Any) -> None:
+    """Nothing was settled while nobody had."""
+    provider = home.provider("", "openai", clock=lambda: NOW)
+    with pytest.raises(NotSignedInError):
+        provider.headers()
+    stored(home, chatgpt())
+    assert "ChatGPT-Account-ID" in provider.headers()
+    assert str(provider.base_url) == str(provider.signing.base_url) == CHATGPT
+
+
+def test_a_client_made_before_does_not_send_a_login_elsewhere(home: Any) -> None:
+    """Its base URL stays what it was; a login for that very URL is sent."""
+    provider = home.provider("", "openai", clock=lambda: NOW)
+    before = provider.signing
+    stored(home, chatgpt())
+    for _ in range(2):
+        with pytest.raises(AccountChangedError) as caught:
+            before.headers()
+        assert str(caught.value) == f"openai: this was made for {API}, and the login there is now is for {CHATGPT}"
+    home.environ["CODEX_API_KEY"] = "sk-1"
+    assert dict(before.headers()) == {"Authorization": "Bearer sk-1"}
+
+
+def test_a_key_set_later_does_not_go_where_the_login_went(home: Any) -> None:
+    """Not by headers, and not by name."""
+    stored(home, chatgpt())
+    provider = home.provider("", "openai", clock=lambda: NOW)
+    provider.headers()
+    home.environ["CODEX_API_KEY"] = "sk-1"
+    for ask in (provider.headers, provider.credential):
+        with pytest.raises(AccountChangedError):
+            ask()
+    assert str(provider.base_url) == CHATGPT
+
+
+def test_a_client_sends_nothing_with_the_login_of_another_place(home: Any) -> None:
+    """No answer can make it spend a refresh token."""
+    requests: list[Any] = []
+    provider = home.provider("", "openai", clock=lambda: NOW)
+    with keyfob.httpx.Client(provider, transport=httpx.MockTransport(requests.append)) as client:
+        stored(home, chatgpt())
+        with pytest.raises(AccountChangedError):
+            client.get("models")
+    assert not requests
+
+
+def test_a_login_that_cannot_be_read_settles_nothing(home: Any) -> None:
+    """`explain` says what is wrong with it, and whoever mends it is served."""
+    path = stored(home, "{broken")
+    provider = home.provider("", "openai", clock=lambda: NOW)
+    for ask in (provider.credential, lambda: provider.base_url):
+        with pytest.raises(DamagedLoginError):
+            ask()
+    explained = provider.explain()
+    assert explained.base_url is None
+    assert [path in fault for fault in explained.faults] == [True]
+    stored(home, chatgpt())
+    assert str(provider.base_url) == CHATGPT
+    assert provider.credential().headers["ChatGPT-Account-ID"] == "acct-1"
+
+
+def test_where_the_entry_says_the_place_every_login_goes_there(home: Any) -> None:
+    """Another kind of it too."""
+    stored(home, chatgpt())
+    provider = home.provider(LAB, clock=lambda: NOW)
+    provider.headers()
+    home.environ["CODEX_API_KEY"] = "sk-1"
+    assert dict(provider.headers()) == {"Authorization": "Bearer sk-1"}
 
 
 def test_a_damaged_login_names_its_file(home: Any) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.credential import check_header
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping
 
     from keyfob.credentials.credential import Credential
 
@@ -63,7 +64,14 @@ class Additions:
         self._names = dict(names)
         self._environ = environ
         self._required = required
+        self._check: Callable[[Credential], None] = lambda _: None
         self._last: Merged | None = None
+
+    def checked(self, check: Callable[[Credential], None]) -> Additions:
+        """The same for one client. check: raises for a credential that must not be sent; asked once about each."""
+        own = copy.copy(self)
+        own._check, own._last = check, None
+        return own
 
     @property
     def header_names(self) -> tuple[str, ...]:
@@ -73,12 +81,13 @@ class Additions:
     def merged(self, credential: Credential) -> Merged:
         """All headers to set: `http_headers`, `env_http_headers`, the credential's, the required ones; the last wins.
 
-        Raises IllegalHeaderError that names the variable whose value cannot be sent.
+        Raises IllegalHeaderError that names the variable whose value cannot be sent, and what `check` raises.
         """
         found = self._from_environment() if self._names else _NOTHING
         last = self._last
         if last is not None and last.credential is credential and last.found == found:
             return last
+        self._check(credential)
         by_name: dict[str, tuple[str, str]] = {}
         for source in (self._fixed, found, credential.headers, self._required):
             by_name.update({name.lower(): (name, value) for name, value in source.items()})

@@ -8,13 +8,14 @@ from keyfob.clients.origin import shown
 from keyfob.credentials.credential import SecretHeaders
 from keyfob.credentials.flights import Flights
 from keyfob.credentials.source import Signer
-from keyfob.errors import OriginError, UsageError
+from keyfob.errors import AccountChangedError, OriginError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from keyfob.clients.additions import Additions
     from keyfob.clients.origin import BaseUrl
+    from keyfob.credentials.credential import Credential
     from keyfob.credentials.source import CredentialSource
 
 
@@ -36,7 +37,7 @@ class Signing:
     ) -> None:
         self.provider = provider
         self.base_url = base_url
-        self.additions = additions
+        self.additions = additions.checked(self.see_that_it_belongs_here)
         self.environ = environ
         self.read_timeout = read_timeout
         self.signer = source if isinstance(source, Signer) else None
@@ -46,11 +47,21 @@ class Signing:
         self.get = flights.get
         self.start = flights.start
 
+    def see_that_it_belongs_here(self, credential: Credential) -> None:
+        """Raise AccountChangedError for the credential of a login whose requests go to another base URL."""
+        if credential.base_url not in (None, str(self.base_url)):
+            raise AccountChangedError(
+                f"{self.provider}: this was made for {self.base_url}, and the login there is now is for "
+                f"{credential.base_url}",
+                hint="make a new client, or start the program again",
+            )
+
     def headers(self, url: str | None = None) -> SecretHeaders:
         """The headers for a request to `url`, or to anywhere below the base URL. May block.
 
         Raises OriginError where nothing of this provider may go to `url`, CredentialError where none can be had,
-        UsageError where they would have to be computed from the request.
+        AccountChangedError where it is for another base URL, UsageError where they would have to be computed from the
+        request.
         """
         if url is not None and not self.covers(url):
             raise OriginError(f"{self.provider}'s credential goes to {self.base_url} and below, not to {shown(url)}")

@@ -61,10 +61,11 @@ class Credential:
 
     headers: name → value. expires_at: seconds since the epoch by the wall clock, or None where nobody knows.
     token: the bare secret where there is a single one; taken from the header where that is the only one.
+    base_url: the only one it goes to, where that follows from the login that it is of; core sets it.
     Two credentials are the same only if they are one object. Raises IllegalHeaderError for what no header may hold.
     """
 
-    __slots__ = ("__weakref__", "expires_at", "headers", "token")
+    __slots__ = ("__weakref__", "base_url", "expires_at", "headers", "token")
 
     def __init__(
         self, headers: Mapping[str, str], *, expires_at: float | None = None, token: str | None = None
@@ -73,6 +74,7 @@ class Credential:
         for name, value in self.headers.items():
             if not value.strip():
                 raise IllegalHeaderError(f"header {name} would be empty, which authenticates nobody")
+        self.base_url: str | None = None
         self.expires_at = expires_at
         self.token = _only_secret(self.headers) if token is None else token
 

@@ -20,6 +20,7 @@ from keyfob.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future
 
     from keyfob.credentials.credential import Credential
@@ -51,13 +52,17 @@ class _Held:
 
 
 class StoredSource:
-    """Yields the credential of one login. Holds no lock. `renew` carries a renewal out, see `Renewals.start`."""
+    """Yields the credential of one login. Holds no lock. `renew` carries a renewal out, see `Renewals.start`.
 
-    def __init__(self, login: Login, renew: Renew) -> None:
+    where: the base URL that a login is for alone; None where it goes to the entry's, as any other.
+    """
+
+    def __init__(self, login: Login, renew: Renew, where: Callable[[Record], str | None] = lambda _: None) -> None:
         self._login = login
         self._given = login.records.given
         self._clock = login.clock
         self._renew = renew
+        self._where = where
         self._held: _Held | None = None
         self._whose: tuple[str, str | None] | None = None
         self._look_at = 0.0
@@ -104,8 +109,14 @@ class StoredSource:
         held = self._held
         if held is None or held.given != given:
             record = self._login.of_environment(given)
-            held = self._held = _Held(self._login.records.credential(record), given, record)
+            held = self._held = _Held(self._credential(record), given, record)
         return held.credential
+
+    def _credential(self, record: Record) -> Credential:
+        credential, base_url = self._login.records.credential(record), self._where(record)
+        if base_url is not None:
+            credential.base_url = base_url
+        return credential
 
     def _usable(self, held: _Held) -> bool:
         return self._clock() < held.usable_until
@@ -148,7 +159,7 @@ class StoredSource:
     def _timed(self, record: Record, stamp: object) -> _Held:
         held, journal = self._held, self._login.store.journal()
         same = held is not None and held.given is None and held.record.token == record.token
-        credential = held.credential if held and same else self._login.records.credential(record)
+        credential = held.credential if held and same else self._credential(record)
         skew = timing.skew_of(record, journal)
         self._warn_of(skew)
         fresh = timing.until_fresh(record, shared=self._login.shared, skew=skew)

@@ -15,7 +15,6 @@ from keyfob.plugin import (
     CredentialError,
     Exchange,
     IllegalHeaderError,
-    KeyfobError,
     NoOptions,
     ProviderInfo,
     Record,
@@ -174,10 +173,7 @@ class OpenAI(StoredAuth[NoOptions]):
 
     def base_url(self, provider: ProviderInfo, options: NoOptions, context: Context) -> str:
         """OpenAI's API for a key, and for nobody; ChatGPT's for who signed in there."""
-        try:
-            record = context.login()
-        except KeyfobError:
-            return API_BASE_URL
+        record = context.login()
         return API_BASE_URL if record is None or record.method == login.API else CHATGPT_BASE_URL
 
 
