@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from keyfob.credentials import timing
 from keyfob.credentials.renewal import failure, lost
-from keyfob.errors import CredentialError, KeyfobError, OtherOriginError, PolicyError, StoreError
+from keyfob.errors import CredentialError, DamagedLoginError, KeyfobError, OtherOriginError, PolicyError, StoreError
 from keyfob.plugin.contract import State
 
 if TYPE_CHECKING:
+    from keyfob.credentials.journal import Outcome
     from keyfob.credentials.login import Login
     from keyfob.credentials.record import About, Record
 
@@ -33,8 +34,9 @@ class Standing:
     """How one login stands.
 
     state: one of the words above. usable: whether a credential can be had. stored: False for one of the environment.
-    problem: what is wrong. hint: what to do. begun: since when a renewal is not finished, in seconds since the epoch.
-    overruled: the place of a stored login that the environment's goes before.
+    problem: what is wrong. hint: what to do, as words or a command. begun: since when a renewal is not finished.
+    failures: how many renewals failed in a row, and not_before: when it is tried again; both times in seconds since the
+    epoch. overruled: the place of a stored login that the environment's goes before.
     """
 
     state: str
@@ -46,6 +48,8 @@ class Standing:
     problem: KeyfobError | None = None
     hint: str | None = None
     begun: float | None = None
+    failures: int = 0
+    not_before: float | None = None
     overruled: str | None = None
 
     @property
@@ -57,13 +61,6 @@ class Standing:
     def located(self) -> bool:
         """Whether there is something at `place`, as far as could be seen."""
         return self.state not in {ABSENT, UNREADABLE}
-
-    @property
-    def advice(self) -> str | None:
-        """What to do, in words."""
-        if self.state == RENEWABLE:
-            return f"nothing: the next request renews it; {self.hint} does it now"
-        return self.hint
 
 
 def standing(login: Login) -> Standing:
@@ -92,18 +89,30 @@ def _overruled(login: Login) -> str | None:
 
 
 def _stored(login: Login) -> Standing:
-    place = login.store.place
     try:
         record = login.stored()
-        found = _nobody(login) if record is None else _judged(login, record, _timed(login, record))
+        return _nobody(login) if record is None else _judged(login, record, _timed(login, record))
     except OtherOriginError as error:
-        return Standing(ELSEWHERE, usable=False, place=place, problem=error, hint=error.hint)
+        return _faulty(login, ELSEWHERE, error, error.hint)
     except StoreError as error:
-        return Standing(UNREADABLE, usable=False, place=place, problem=error, hint=error.hint or "keyfob doctor")
+        return _faulty(login, UNREADABLE, error, error.hint or "keyfob doctor")
+    except DamagedLoginError as error:
+        return _faulty(login, DAMAGED, error, _mend(login))
     except CredentialError as error:
-        hint = f"keyfob login {login.provider} --with-{login.records.methods[0]} --replace"
-        return Standing(DAMAGED, usable=False, place=place, problem=error, hint=hint)
-    return found
+        return _faulty(login, UNUSABLE, error, error.hint)
+
+
+def _faulty(login: Login, state: str, problem: KeyfobError, hint: str | None) -> Standing:
+    """Asked after reading: the store may tell the place only then."""
+    return Standing(state, usable=False, place=login.store.place, problem=problem, hint=hint)
+
+
+def _mend(login: Login) -> str:
+    """What to do about a login that is damaged."""
+    ways = f"keyfob login {login.provider} --with-{login.records.methods[0]} --replace"
+    if login.shared:
+        ways = f"codex login, or {ways}"
+    return f"move {login.store.place} away first, to keep it; {ways}" if login.store.kind == "file" else ways
 
 
 def _nobody(login: Login) -> Standing:
@@ -126,14 +135,26 @@ def _timed(login: Login, record: Record) -> Standing:
     outcome, intent = journal.outcome, journal.intent
     begun = intent.at if intent and intent.fingerprint == record.fingerprint else None
     found = Standing(PRESENT, usable=good, place=login.store.place, begun=begun)
-    if outcome and outcome.permanent and outcome.fingerprint == record.fingerprint:
-        state = INTERRUPTED if lost(outcome) else REFUSED
-        return replace(found, state=state, problem=failure(outcome), hint=login.command)
-    if good:
-        return found
+    if not good:
+        found = _expired(login, record, found)
+    return _failed(login, outcome, found) if outcome and outcome.fingerprint == record.fingerprint else found
+
+
+def _expired(login: Login, record: Record, found: Standing) -> Standing:
     if record.secret is None:
         return replace(found, state=EXPIRED, hint=login.command)
-    return replace(found, state=RENEWABLE, usable=True, hint=f"keyfob check {login.provider}")
+    hint = f"nothing: the next request renews it; keyfob check {login.provider} does it now"
+    return replace(found, state=RENEWABLE, usable=True, hint=hint)
+
+
+def _failed(login: Login, outcome: Outcome, found: Standing) -> Standing:
+    """The same with what came of the last try to renew it: the end, or a failure that may pass."""
+    problem = failure(outcome, login.provider, login.command)
+    if outcome.permanent:
+        state = INTERRUPTED if lost(outcome) else REFUSED
+        return replace(found, state=state, usable=found.state == PRESENT, problem=problem, hint=login.command)
+    hint = f"keyfob check {login.provider} tries again"
+    return replace(found, problem=problem, hint=hint, failures=outcome.failures, not_before=outcome.not_before)
 
 
 def state_of(login: Login, found: Standing) -> State:

@@ -10,6 +10,8 @@ import time
 import pytest
 
 from keyfob.cli.doctor import machine
+from keyfob.credentials.journal import Journal, Stage
+from keyfob.host import Host
 from keyfob.stores.choice import places
 from keyfob.testing import Issuer
 
@@ -144,6 +146,34 @@ def test_a_renewal_that_broke_off_is_told(keyfob):
     with open(f"{keyfob.home}/auth.json.keyfob.journal", "w") as file:
         json.dump({"intent": {"fingerprint": "f", "attempt": 1, "sent": True, "at": 1.0}}, file)
     assert findings(keyfob, "logins")[1][2] == "keyfob check p"
+
+
+@pytest.mark.parametrize(("answer", "told"), [(b'{"access_token": "canary"}', True), (b"<html>", False)])
+def test_an_answer_that_waits_is_told_and_one_that_holds_no_login_is_not(keyfob, answer, told):
+    """Nothing comes of that."""
+    keyfob.configure(ENTRY)
+    with Issuer() as issuer:
+        login(keyfob, issuer.login())
+    stored = Host({}, places=keyfob.places).provider("p").login
+    stored.store.prepare({})
+    stored.store.put_stage(Stage(stored.stored().fingerprint, answer))
+    stored.store.note(Journal())
+    assert any("the next use finishes it" in message for _, message, _ in findings(keyfob, "logins")) == told
+
+
+def test_nobody_signed_in_is_said_once(keyfob):
+    """Without a place: nothing is there."""
+    said = [message for _, message, _ in findings(keyfob, "logins")]
+    assert said == ["openai: not signed in"]
+
+
+@pytest.mark.parametrize("name", ["auth.lock", "auth.json.lock", "auth.json.keyfob.lock", "auth.json.keyfob.stage"])
+def test_what_lies_beside_a_login_must_be_ours_too(keyfob, monkeypatch, name):
+    """Another user's lock keeps every renewal from being written."""
+    path = keyfob.configure("", name)
+    assert levels(keyfob, "files") == (["warning"] if "stage" in name else ["ok"])  # that one holds a secret
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    assert f"{path} belongs to another user (id {os.getuid()})" in [each for _, each, _ in findings(keyfob, "files")]
 
 
 @pytest.mark.parametrize(

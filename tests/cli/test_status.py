@@ -7,12 +7,15 @@ import os
 import time
 
 import pytest
+from keyring.errors import KeyringLocked
 
 from keyfob.cli.times import span
 from keyfob.credentials.journal import Intent, Journal, Outcome
 from keyfob.host import Host
 from keyfob.testing.issuer import Issuer
 
+from ..stores.conftest import use as use  # noqa: TID252
+from ..stores.test_keyring import Failing  # noqa: TID252
 from .signing import CONFIG, KEY, files, pipe, write_login
 
 API_KEY = {"auth_mode": "apikey", "OPENAI_API_KEY": KEY}
@@ -50,7 +53,7 @@ def note(keyfob, **fields):
 
 def refused(keyfob, issuer, code="refresh_token_reused"):
     write_login(keyfob, issuer.login(expires_in=-1))
-    outcome = {"code": code, "message": "corp: it is over", "at": time.time(), "permanent": True}
+    outcome = {"code": code, "message": "it is over", "at": time.time(), "permanent": True}
     note(keyfob, outcome=outcome)
 
 
@@ -61,14 +64,14 @@ STATES = {
     "expired but renewable": (
         lambda keyfob, issuer: write_login(keyfob, issuer.login(expires_in=-1)),
         0,
-        "keyfob check corp",
+        "nothing: the next request renews it; keyfob check corp does it now",
     ),
     "refused for good": (refused, 1, SIGN_IN),
     "renewal interrupted": (lambda *world: refused(*world, "renewal-interrupted"), 1, SIGN_IN),
     "damaged": (
         lambda keyfob, issuer: write_login(keyfob, "{canary"),
         1,
-        "keyfob login corp --with-api-key --replace",
+        "move {home}/auth.json away first, to keep it; codex login, or keyfob login corp --with-api-key --replace",
     ),
     "forbidden by policy": (
         lambda keyfob, issuer: (
@@ -94,7 +97,7 @@ def test_each_state_is_told_with_what_to_do(keyfob, issuer, state):
     arrange(keyfob, issuer)
     found = told(keyfob, "corp", code=code)
     assert (found["state"], found["usable"]) == (state, code == 0)
-    assert found["hint"] == hint or (hint is None and code == 1 and found["hint"])
+    assert found["hint"] == (hint and hint.format(home=keyfob.home)) or (hint is None and code == 1 and found["hint"])
     words = keyfob("status", "corp")
     assert words.code == code
     assert f"state\t{state}\n" in words.out
@@ -136,6 +139,8 @@ def test_everything_that_is_known_of_a_chatgpt_login(keyfob, issuer):
         "store_remark": None,
         "overruled": None,
         "unfinished_since": None,
+        "failures": 0,
+        "not_before": None,
         "policy": [],
         "controls": "your ChatGPT workspace: its permissions, retention and residency settings",
         "problem": None,
@@ -161,7 +166,7 @@ def test_a_key_is_shown_masked(keyfob):
 def test_a_refused_login_can_be_used_until_it_expires(keyfob, issuer):
     """The exit code says so, and the problem is told."""
     write_login(keyfob, issuer.login(expires_in=600))
-    outcome = {"code": "invalid_grant", "message": "corp: it is over", "at": time.time(), "permanent": True}
+    outcome = {"code": "invalid_grant", "message": "it is over", "at": time.time(), "permanent": True}
     note(keyfob, outcome=outcome)
     found = told(keyfob, "corp")
     assert (found["state"], found["problem"]["message"]) == ("refused for good", "corp: it is over")
@@ -279,3 +284,30 @@ def test_a_faulty_entry_for_openai_is_named(keyfob, command):
     )
     found = keyfob(*command)
     assert (found.code, f"{path}:4" in found.err, "internal" in found.err) == (2, True, False)
+
+
+@pytest.mark.parametrize("code", ["invalid_client", "status-403"])
+@pytest.mark.parametrize("expires_in", [-1, 600])
+def test_a_renewal_that_fails_again_and_again_is_told(keyfob, issuer, code, expires_in):
+    """How often, why, and when it is tried again; the doctor warns."""
+    write_login(keyfob, issuer.login(expires_in=expires_in))
+    outcome = {"code": code, "message": "no luck", "at": 1.0, "not_before": 1_700_000_000.0, "failures": 3}
+    note(keyfob, outcome=outcome)
+    found = told(keyfob, "corp")
+    assert (found["problem"]["message"], found["failures"], found["not_before"]) == (
+        "corp: no luck",
+        3,
+        "2023-11-14T22:13:20Z",
+    )
+    assert found["hint"] == "keyfob check corp tries again"
+    assert "3 in a row; it is not tried again before 2023-11-14T22:13:20Z" in keyfob("status", "corp").out
+    (said,) = [line for line in keyfob("doctor").out.splitlines() if "no luck" in line]
+    assert said.startswith("warning\tlogins")
+    assert "3 failures in a row" in said
+
+
+def test_with_auto_the_place_is_the_one_that_was_read(keyfob, use):
+    """Which is known only afterwards."""
+    use(Failing(KeyringLocked()))
+    keyfob.configure(f'cli_auth_credentials_store = "auto"\n{CONFIG}')
+    assert "keyring entry" in told(keyfob, "corp", code=1)["place"]

@@ -133,6 +133,8 @@ def _document(shown: _Shown) -> dict[str, Any]:
         "store_remark": shown.remark or None,
         "overruled": found.overruled,
         "unfinished_since": rfc3339(found.begun),
+        "failures": found.failures,
+        "not_before": rfc3339(found.not_before),
         "policy": [
             {"key": rule.key, "value": rule.value, "path": rule.path, "line": rule.line} for rule in shown.rules
         ],
@@ -162,8 +164,10 @@ def _rows(shown: _Shown) -> Iterator[tuple[str, str, str]]:
     yield "state", found.state, "green" if found.usable and not found.problem else "yellow"
     if found.problem and found.problem.code != "not-signed-in":  # the state says it
         yield "problem", str(found.problem), "red"
-    if found.advice:
-        yield "to do", found.advice, ""
+    if found.failures:
+        yield "failures", _failures(found), "yellow"
+    if found.hint:
+        yield "to do", found.hint, ""
     if found.about:
         yield from _who(found.about)
     yield from _when(shown)
@@ -172,6 +176,10 @@ def _rows(shown: _Shown) -> Iterator[tuple[str, str, str]]:
         yield "policy", str(rule), ""
     if found.about and found.about.controls:
         yield "data rules", found.about.controls, ""
+
+
+def _failures(found: Standing) -> str:
+    return f"{found.failures} in a row; it is not tried again before {rfc3339(found.not_before)}"
 
 
 def _who(about: About) -> Iterator[tuple[str, str, str]]:

@@ -9,6 +9,7 @@ from keyfob import standing
 from keyfob.cli.doctor.finding import Finding
 from keyfob.cli.leftovers import leftovers
 from keyfob.cli.times import rfc3339
+from keyfob.credentials.record import Rotation
 from keyfob.errors import DamagedLoginError, KeyfobError
 
 if TYPE_CHECKING:
@@ -51,24 +52,27 @@ def _stands(login: Login) -> Iterator[Finding]:
     found = standing.standing(login)
     if found.state == standing.ABSENT and not login.shared:
         return  # that its variable is not set was told with the environment
-    yield Finding("logins", _level(found), _said(login, found), _mend(found))
+    yield Finding("logins", _level(found), _said(login, found), found.hint)
 
 
 def _level(found: Standing) -> Level:
-    return _LEVELS.get(found.state, "warning" if found.usable else "problem")
+    if found.usable and found.problem:
+        return "warning"
+    return _LEVELS.get(found.state, "problem")
 
 
 def _said(login: Login, found: Standing) -> str:
-    message = f"{login.provider}: {found.state}, in {found.place}"
-    if found.problem:
-        message = f"{message}: {found.problem}"
+    who = f"{login.provider}: "
+    message = f"{who}{found.state}"
+    if found.located:
+        message = f"{message}, in {found.place}"
+    if found.problem and not found.absent:
+        message = f"{message}: {str(found.problem).removeprefix(who)}"
+    if found.failures:
+        message = f"{message}; {found.failures} failures in a row, not tried again before {rfc3339(found.not_before)}"
     if found.record and found.record.expires_at is not None:
         message = f"{message}; good until {rfc3339(found.record.expires_at)}"
     return message
-
-
-def _mend(found: Standing) -> str | None:
-    return found.problem.hint if found.problem else "keyfob login" if found.state == standing.EXPIRED else None
 
 
 def stores(session: Session) -> Iterator[Finding]:
@@ -116,12 +120,24 @@ def _unusable(problem: KeyfobError, setting: str) -> Finding:
 def _left_behind(login: Login) -> Iterator[Finding]:
     """Traces of a renewal that did not end, and of clocks that differ."""
     try:
-        journal, stage = login.store.journal(), login.store.stage()
+        journal, waiting = login.store.journal(), _waits(login)
     except KeyfobError:
         return
-    if journal.intent or stage:
+    if journal.intent or waiting:
         message = f"{login.provider}: a renewal is under way or broke off; the next use finishes it"
         yield Finding("logins", "note", message, f"keyfob check {login.provider}")
     if journal.skew:
         message = f"this clock was {journal.skew.seconds:.0f} s ahead of the issuer's at the last renewal"
         yield Finding("clock", "warning", message, "date")
+
+
+def _waits(login: Login) -> bool:
+    """Whether an issuer's answer lies there that is yet to be made part of the stored login."""
+    stage, record = login.store.stage(), login.stored()
+    if stage is None or record is None or not isinstance(login.records, Rotation) or stage.parent != record.fingerprint:
+        return False
+    try:
+        login.records.absorb(record, stage.document())
+    except (ValueError, LookupError, TypeError):
+        return False
+    return True

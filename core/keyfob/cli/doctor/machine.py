@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import socket
 import stat
@@ -39,10 +40,12 @@ def files(session: Session) -> Iterator[Finding]:
 
 
 def _secret_files(home: str) -> Iterator[str]:
-    for name in ("auth.json", ".env", "config.toml", "keyfob.toml"):
+    """The files of logins and settings, with the locks that a login is written under and what lies beside it."""
+    for name in ("auth.json", "auth.lock", "auth.json.lock", ".env", "config.toml", "keyfob.toml"):
         yield os.path.join(home, name)
+    yield from glob.iglob(f"{glob.escape(os.path.realpath(os.path.join(home, 'auth.json')))}.keyfob.*")
     for folder, _, names in os.walk(os.path.join(home, "keyfob")):
-        yield from (os.path.join(folder, name) for name in names if name.endswith(".json"))
+        yield from (os.path.join(folder, name) for name in names if ".json" in name)
 
 
 def _private(path: str) -> Iterator[Finding]:
@@ -71,8 +74,11 @@ def _modes(path: str, found: os.stat_result) -> Iterator[Finding]:
 
 
 def _holds_secret(path: str) -> bool:
-    """Whether a file that may hold one does; a login always is one."""
-    if path.endswith(".json"):
+    """Whether a file that may hold one does; a login always is one, and so is an issuer's answer."""
+    name = os.path.basename(path)
+    if name.endswith(("lock", ".journal")):
+        return False
+    if ".json" in name:
         return True
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
