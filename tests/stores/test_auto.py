@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 import pytest
-from keyring.errors import KeyringLocked
+from keyring.errors import KeyringLocked, NoKeyringError
 
 from keyfob.credentials.journal import Intent, Journal, Stage
 from keyfob.errors import DamagedLoginError, StoreError
 from keyfob.stores.auto import AutoStore
 from keyfob.stores.choice import clearable, places
+from keyfob.stores.entry import NoKeyringError as Missing
 
 from .test_keyring import Failing, Windows
 
@@ -139,6 +141,84 @@ def test_stage_and_journal_are_where_the_login_is(memory, both, store):
     assert store.journal().intent == Intent("parent")
     store.drop_stage()
     assert both[1].stage() is None
+
+
+def test_a_login_whose_keyring_goes_away_under_the_lock_is_not_gone(use, memory, both, store):
+    """It was there a moment ago: whoever takes it for signed out revokes it."""
+    both[1].write(OLD)
+    with store.lock():
+        assert store.read() == OLD
+        use(Failing(NoKeyringError()))
+        with pytest.raises(Missing):
+            store.read()
+        with pytest.raises(Missing):
+            store.write(NEW)
+    assert store.read() is both[0].read() is None
+
+
+def test_what_another_thread_sees_moves_nothing_of_the_one_that_has_the_lock(use, memory, both, store):
+    """Login, stage and journal go where the lock's owner read the login."""
+    both[1].write(OLD)
+
+    def look() -> None:
+        use(Failing(NoKeyringError()))
+        assert store.read() is None
+        use(memory)
+
+    with store.lock():
+        store.read()
+        other = threading.Thread(target=look)
+        other.start()
+        other.join()
+        store.put_stage(Stage("parent", b"{}"))
+        assert both[1].stage() == Stage("parent", b"{}")
+        store.write(NEW)
+        store.drop_stage()
+    assert (both[0].read(), both[1].read()) == (None, NEW)
+    assert both[1].stage() is None
+
+
+def test_a_login_moved_under_the_lock_is_found_where_it_is_now(memory, both, store):
+    """Another program that has the file may sign in anew, into the keyring."""
+    both[0].write(OLD)
+    with store.lock():
+        assert store.read() == OLD
+        both[0].remove()
+        both[1].write(NEW)
+        assert store.read() == NEW
+        store.write({**NEW, "more": 1})
+    assert both[0].read() is None
+    assert both[1].read() == {**NEW, "more": 1}
+
+
+def test_an_answer_that_waits_for_its_keyring_is_not_taken_for_a_login_that_is_gone(use, memory, both, store):
+    """Until the keyring is back nobody is told to sign in, and nobody revokes it."""
+    both[1].write(OLD)
+    with store.lock():
+        store.read()
+        use(Failing(NoKeyringError()))
+        store.put_stage(Stage("parent", b"{}"))
+    assert both[0].stage() is None
+    with pytest.raises(Missing):
+        store.read()
+    use(memory)
+    assert store.read() == OLD
+    assert store.stage() == Stage("parent", b"{}")
+
+
+def test_an_answer_in_the_keyring_without_its_login_is_found(memory, both, store):
+    """Somebody signed out elsewhere: whoever comes next has to revoke it."""
+    both[1].put_stage(Stage("parent", b"{}"))
+    assert store.read() is None
+    assert store.stage() == Stage("parent", b"{}")
+
+
+def test_of_a_damaged_entry_the_place_is_told(memory, both, store):
+    """Not that of a file which is not there."""
+    memory.kept["Codex Auth", both[1]._name.username] = "{"
+    with pytest.raises(DamagedLoginError):
+        store.read()
+    assert store.place == both[1].place
 
 
 def test_signing_out_clears_both_places(memory, both, store):

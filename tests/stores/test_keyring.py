@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import keyring.core
@@ -219,7 +220,7 @@ def test_whatever_a_keyring_raises_is_a_store_error_of_its_own_words(use, store,
     with pytest.raises(kind, match=said) as caught:
         getattr(store, step)(*arguments)
     assert caught.value.hint
-    assert SECRET not in str(caught.value) + str(caught.value.hint)
+    assert SECRET not in str(caught.value.hint) + "".join(traceback.format_exception(caught.value))
 
 
 def test_a_keyring_that_is_named_and_cannot_be_loaded_is_told(monkeypatch, store):
@@ -266,6 +267,38 @@ def test_an_entry_that_its_backend_deletes_and_makes_anew_is_never_gone(use, sto
     assert LOGIN in found
     assert store.delete() is True
     assert backend.kept == {}
+
+
+@pytest.mark.parametrize("meet", ["read", "prepare"])
+def test_what_a_killed_renewal_left_beside_an_entry_brings_back_no_login(use, store, meet):
+    """The entry was written; then another program signs out, which knows of no other."""
+    step = Steps()
+    backend = use(Keychain(step))
+    store.write(KEY)
+    store.note(Journal(intent=Intent("parent")))
+    step.left = 6  # of the seven uses of a keyring that write it and remove what is beside it
+    with pytest.raises(Killed):
+        store._record_entry.write(json.dumps(LOGIN))
+    step.left = -1
+    assert len(backend.kept) == 2
+    assert store.read() == LOGIN
+    backend.delete_password("Codex Auth", store._name.username)
+    assert backend.kept == {}
+    assert store.read() is None
+
+
+def test_whoever_writes_an_entry_loses_nothing_beside_it_to_a_reader(use, store):
+    """It counts while the entry is away, so only the owner of the lock removes it."""
+    backend = use(Memory())
+    store.write(KEY)
+    spare = ("Codex Auth", f"{store._name.username}|next")
+    backend.kept[spare] = COMPACT
+    store.note(Journal(intent=Intent("parent")))
+    with store.lock():
+        store.read()
+        assert spare in backend.kept
+        store.prepare(KEY)
+        assert spare not in backend.kept
 
 
 def test_a_chain_of_keyrings_with_the_secret_service_is_that(use, store, monkeypatch):

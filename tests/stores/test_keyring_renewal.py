@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from keyring.errors import NoKeyringError
 
 from keyfob import Host
 from keyfob.config.places import Places
@@ -13,7 +14,7 @@ from keyfob.stores.choice import places
 from keyfob.testing.issuer import Issuer
 
 from .conftest import Counted, Keychain, Killed, Memory, Steps
-from .test_keyring import Windows
+from .test_keyring import Failing, Windows
 
 CONFIG = """
 cli_auth_credentials_store = "{setting}"
@@ -116,6 +117,29 @@ def test_ended_at_any_step_the_next_start_goes_on(use, issuer, tmp_path, monkeyp
     assert ended > 20
     assert any(told)
     assert lost <= 4  # the uses of the keyring until the stage stands
+
+
+@pytest.mark.parametrize("setting", ["keyring", "auto"])
+def test_a_keyring_that_goes_away_while_the_issuer_answers_costs_no_login(use, memory, tmp_path, setting):
+    """The session ends: the answer waits in a file for nobody else, is not revoked, and is part of the login later."""
+
+    def away(issuer, fields):
+        use(Failing(NoKeyringError()))
+        return issuer.renewed(fields)
+
+    with Issuer(reuse="revoke", answers=[away]) as issuer:
+        signed = Signed(tmp_path / "codex", issuer, setting)
+        for _ in range(2):
+            with pytest.raises(StoreError, match="there is no keyring"):
+                signed.renew()
+        staged = f"{signed.file.path}.keyfob.keyring-stage"
+        assert os.stat(staged).st_mode & 0o777 == 0o600
+        use(memory)
+        record = signed.renew()
+        assert signed.keyring.read() == record.data
+        assert issuer.is_current(record.secret)
+        assert (len(issuer.presented), issuer.revoked) == (1, [])
+        assert record.secret.encode() not in signed.files()
 
 
 def test_what_the_keyring_would_not_hold_is_not_sent_for(use, issuer, tmp_path):

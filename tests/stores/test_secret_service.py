@@ -6,15 +6,24 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import threading
+from typing import TYPE_CHECKING
 
+import keyring.core
 import pytest
+import pytest_socket
+import secretstorage
+from keyring.backends import fail
 
 from keyfob.credentials.journal import Stage
 from keyfob.errors import DamagedLoginError, StoreError
 from keyfob.stores import secret_service as secret_service_module
 from keyfob.stores.choice import places, store_for
 from keyfob.stores.entry import NoKeyringError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KEY = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-canary"}
 OTHER = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-other"}
@@ -90,6 +99,83 @@ def test_signing_in_leaves_one_of_two(secret_service, store, name):
     store.replace(KEY)
     (item,) = secret_service.items(**name)
     assert json.loads(item["secret"]) == KEY
+
+
+def test_signing_in_where_there_are_two_gives_up_neither_before_the_new_one_stands(
+    secret_service, store, name, monkeypatch
+):
+    """A daemon may fail between the two."""
+
+    delete = secretstorage.Item.delete
+
+    def broken(item: secretstorage.Item) -> None:
+        if item.get_attributes()["service"] == name["service"]:
+            raise secretstorage.SecretStorageException
+        delete(item)
+
+    secret_service.add(json.dumps(OTHER), **name)
+    secret_service.add(json.dumps(OTHER), **name, target="default")
+    monkeypatch.setattr(secretstorage.Item, "delete", broken)
+    with pytest.raises(StoreError, match="the keyring failed"):
+        store.replace(KEY)
+    assert [json.loads(item["secret"]) for item in secret_service.items(**name)].count(KEY) == 1
+
+
+def test_it_is_used_though_the_library_once_found_no_keyring(secret_service, home, store, monkeypatch):
+    """The bus was slow then, and the library never looks again."""
+    monkeypatch.delenv("PYTHON_KEYRING_BACKEND")
+    monkeypatch.setenv("XDG_CONFIG_HOME", home)
+    monkeypatch.setattr(keyring.core, "_keyring_backend", fail.Keyring())
+    store.replace(KEY)
+    assert store.read() == KEY
+
+
+@pytest.fixture(params=["mute", "silent"])
+def dead_bus(request, tmp_path, monkeypatch) -> Iterator[None]:
+    """A session bus that takes connections and says nothing: not even who it is, or nothing after that."""
+    pytest_socket.socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path}/bus")
+    monkeypatch.setattr(secret_service_module, "PATIENCE", 0.1)
+    taken = []
+
+    def serve() -> None:
+        while True:
+            try:
+                taken.append(bus.accept()[0])
+            except OSError:
+                return
+            if request.param == "silent":
+                taken[-1].recv(4096)
+                taken[-1].sendall(b"OK 1234deadbeef1234deadbeef12345678\r\n")
+
+    with socket.socket(socket.AF_UNIX) as bus:
+        bus.bind(f"{tmp_path}/bus")
+        bus.listen()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        bus.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    for connection in taken:
+        connection.close()
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("mode", ["keyring", "auto"])
+def test_a_bus_that_is_silent_is_neither_waited_for_nor_taken_for_no_keyring(dead_bus, home, monkeypatch, named, mode):
+    """No login lands in plain text for it."""
+    if named:
+        monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.SecretService.Keyring")
+    else:
+        monkeypatch.delenv("PYTHON_KEYRING_BACKEND")
+    monkeypatch.setenv("XDG_CONFIG_HOME", home)
+    monkeypatch.setattr(keyring.core, "_keyring_backend", None)
+    store = store_for(mode, home, "openai", "x", lambda _: None)
+    for step, arguments in (("read", []), ("replace", [KEY])):
+        with pytest.raises(StoreError, match="has not answered") as caught:
+            getattr(store, step)(*arguments)
+        assert not isinstance(caught.value, NoKeyringError)
+    assert not os.path.exists(os.path.join(home, "auth.json"))
 
 
 def test_a_large_login_and_its_stage_are_kept_whole(secret_service, store):

@@ -84,7 +84,8 @@ class AutoStore:
         in_keyring, why_not = self._in_keyring()
         in_file = self._file.read()
         if in_keyring is None:
-            self._found(self._file, why_not)
+            left = in_file is None and self._keyring_is_there and self._keyring.stage() is not None
+            self._found(self._keyring if left else self._file, why_not)
             return in_file
         if in_file is None:
             self._found(self._keyring, "the keyring is usable")
