@@ -119,6 +119,7 @@ def test_a_damaged_login_is_a_problem_and_stays_as_it_is(keyfob, text):
     level, message, mend = findings(keyfob, "logins")[0]
     assert level == "problem"
     assert "damaged" in message
+    assert message.count(path) == 1
     assert "keyfob login" in str(mend)
     with open(path) as file:
         assert file.read() == text

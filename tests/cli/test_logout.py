@@ -117,8 +117,9 @@ def test_a_key_of_another_provider_is_removed_alone(keyfob, memory, monkeypatch)
 def test_a_damaged_login_is_removed(keyfob, text):
     """It is the user's word."""
     path = write_login(keyfob, text)
-    assert keyfob("logout", "corp").code == 0
-    assert not os.path.exists(path)
+    found = keyfob("logout", "corp")
+    assert (found.code, os.path.exists(path)) == (0, False)
+    assert ("valid: its issuer could not be told of it (" in found.err) == ("warning" in found.err)
 
 
 def test_a_login_for_another_origin_is_removed(keyfob, monkeypatch):
@@ -290,6 +291,16 @@ def test_what_no_provider_uses_any_more_is_removed_by_its_name(keyfob, monkeypat
     assert not os.path.exists(f"{keyfob.home}/keyfob/envkey/lab.json")
     assert memory.kept == {}
     assert "no provider uses" not in keyfob("store").out
+
+
+def test_openais_login_is_nobodys_leftover(keyfob):
+    """Whatever a folder that lies there is named."""
+    path = write_login(keyfob, API_KEY)
+    os.makedirs(f"{keyfob.home}/keyfob/openai")
+    with open(f"{keyfob.home}/keyfob/openai/lab.json", "w") as file:
+        file.write("{}")
+    assert keyfob("logout", "lab").code == 0
+    assert os.path.exists(path)
 
 
 def test_a_name_that_nothing_is_stored_for_is_unknown(keyfob):

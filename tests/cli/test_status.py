@@ -311,3 +311,12 @@ def test_with_auto_the_place_is_the_one_that_was_read(keyfob, use):
     use(Failing(KeyringLocked()))
     keyfob.configure(f'cli_auth_credentials_store = "auto"\n{CONFIG}')
     assert "keyring entry" in told(keyfob, "corp", code=1)["place"]
+
+
+@pytest.mark.parametrize(("provider", "variable"), [("corp", "CODEX_API_KEY"), ("lab", "LAB_KEY")])
+def test_where_nothing_is_stored_no_login_is_advised(keyfob, provider, variable):
+    """`keyfob login` would refuse; and that both are stored nowhere does not make two logins one."""
+    keyfob.configure(f'cli_auth_credentials_store = "ephemeral"\n{CONFIG}')
+    found = told(keyfob, provider, code=1)
+    assert (found["hint"], "lab" in found["used_by"]) == (f"export {variable}=…", provider == "lab")
+    assert "keyfob login" not in keyfob("doctor").out

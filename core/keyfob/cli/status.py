@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from keyfob.config.policy import Rule
     from keyfob.credentials.login import Login
     from keyfob.credentials.record import About
+    from keyfob.credentials.store import Store
     from keyfob.standing import Standing
 
 
@@ -77,11 +78,10 @@ def _asked(session: Session, name: str | None) -> Login:
 
 def _grouped(session: Session, asked: Login, *, alone: bool) -> list[list[Login]]:
     """Each login once, with all providers that use it; the one that was asked about first."""
-    groups: dict[str, list[Login]] = {asked.store.place: [asked]}
+    groups: dict[Store, list[Login]] = {asked.store: [asked]}
     for login in logins(session):
-        place = login.store.place
-        if place in groups or not alone:
-            groups.setdefault(place, []).append(login)
+        if login.store in groups or not alone:
+            groups.setdefault(login.store, []).append(login)
     return list(groups.values())
 
 

@@ -28,12 +28,12 @@ _LEVELS: dict[str, Level] = {standing.PRESENT: "ok", standing.RENEWABLE: "ok", s
 
 def logins(session: Session) -> Iterator[Finding]:
     """How the login of each provider stands; providers that share one are told of once."""
-    seen = set()
+    seen: set[Store] = set()
     for name in session.host.ids:
         login = _login(session, name)
-        if login is None or login.store.place in seen:
+        if login is None or login.store in seen:
             continue
-        seen.add(login.store.place)
+        seen.add(login.store)
         yield from _stands(login)
         yield from _left_behind(login)
     for each in leftovers(session):
@@ -63,11 +63,12 @@ def _level(found: Standing) -> Level:
 
 def _said(login: Login, found: Standing) -> str:
     who = f"{login.provider}: "
+    problem = "" if found.problem is None or found.absent else str(found.problem).removeprefix(who)
     message = f"{who}{found.state}"
-    if found.located:
+    if found.located and found.place not in problem:
         message = f"{message}, in {found.place}"
-    if found.problem and not found.absent:
-        message = f"{message}: {str(found.problem).removeprefix(who)}"
+    if problem:
+        message = f"{message}: {problem}"
     if found.failures:
         message = f"{message}; {found.failures} failures in a row, not tried again before {rfc3339(found.not_before)}"
     if found.record and found.record.expires_at is not None:
