@@ -75,6 +75,15 @@ class TestSave:
             world.login().save(data)
         assert world.path.read_bytes() == before
 
+    def test_what_is_damaged_names_the_command_that_replaces_it(self, world: World) -> None:
+        """With the provider and the method."""
+        for text in ("{", "{}"):
+            world.path.write_text(text)
+            for read in (world.login().stored, world.renewal().current):
+                with pytest.raises(DamagedLoginError) as caught:
+                    read()
+                assert caught.value.hint == "keyfob login corp --with-api-key --replace"
+
     def test_a_damaged_login_takes_a_word(self, world: World) -> None:
         """Else it stays as it is."""
         world.path.write_text("{")
@@ -115,6 +124,27 @@ class TestRemove:
         world.store.put_stage(Stage(world.record.fingerprint, answer.body))
         world.login().remove([world.store])
         assert world.issuer.revoked == ["R2"]
+
+    def test_the_successor_is_revoked_where_the_record_is_gone(self, world: World) -> None:
+        """Somebody signed out elsewhere after a renewal was killed: its answer is the login that lives."""
+        self.orphan(world)
+        done = world.login().remove([world.store])
+        assert (done.removed, done.still_valid, world.issuer.revoked) == ((world.store.place,), (), ["R2"])
+        assert world.store.stage() is None
+
+    def test_unless_nobody_knows_for_which_origin_it_is(self, own: World) -> None:
+        """Then it is told that it may still be valid."""
+        self.orphan(own)
+        done = own.login().remove([own.store])
+        assert (done.removed, own.issuer.revoked) == ((own.store.place,), [])
+        assert "an origin that it does not name" in done.still_valid[0]
+
+    @staticmethod
+    def orphan(world: World) -> None:
+        answer = world.issuer.renewed("R1")
+        world.store.prepare(world.disk)
+        world.store.put_stage(Stage(world.record.fingerprint, answer.body))
+        world.path.unlink()
 
     @pytest.mark.parametrize("body", [b"<html>", json.dumps({"access": "A2", "refresh": "R2"}).encode()])
     def test_a_stage_of_no_use_leaves_the_record_to_be_revoked(self, world: World, body: bytes) -> None:

@@ -103,7 +103,31 @@ class TestLock:
         world.store.delete()
         with pytest.raises(NotSignedInError, match="corp: signed out meanwhile") as caught:
             world.renewed(known=known)
-        assert caught.value.hint == "keyfob login corp"
+        assert caught.value.hint == "keyfob login corp --with-api-key"
+
+    def test_what_was_staged_before_they_did_is_revoked(self, world: World) -> None:
+        """And nothing of it stays."""
+        known, answer = world.record, world.issuer.renewed("R1")
+        world.store.prepare(world.disk)
+        world.store.put_stage(Stage(known.fingerprint, answer.body))
+        world.path.unlink()
+        with pytest.raises(NotSignedInError):
+            world.renewed(known=known)
+        assert (world.issuer.revoked, world.store.stage()) == (["R2"], None)
+
+    @pytest.mark.parametrize("sent", [False, True])
+    def test_nothing_is_spent_where_other_programs_locks_cannot_be_had(
+        self, world: World, tmp_path: Path, *, sent: bool
+    ) -> None:
+        """What came of it could not be written."""
+        if sent:
+            world.store.note(Journal(intent=Intent(world.record.fingerprint, sent=True)))
+        (tmp_path / "theirs").mkdir()
+        world.store = FileStore(str(world.path), writers=[(str(tmp_path / "theirs"), 0o600)])
+        for _ in range(2):
+            with pytest.raises(StoreError, match="no lock can be taken on"):
+                world.renewed()
+        assert world.issuer.presented == []
 
     def test_what_is_damaged_is_neither_renewed_nor_overwritten(self, world: World) -> None:
         """It is for the user to say what happens to it."""
@@ -206,7 +230,7 @@ class TestAmbiguous:
         for _ in range(3):
             with pytest.raises(LostRenewalError, match=message) as caught:
                 world.renewed()
-        assert caught.value.hint == "keyfob login"
+        assert caught.value.hint == "keyfob login corp --with-api-key"
         assert world.issuer.presented == ["R1", "R1"]
         assert settled(world)
 
@@ -346,7 +370,7 @@ class TestPermanent:
         for _ in range(3):
             with pytest.raises(RefusedError, match=r"refused to renew the login \(invalid_grant\)$") as caught:
                 world.renewed()
-        assert caught.value.hint == "keyfob login"
+        assert caught.value.hint == "keyfob login corp --with-api-key"
         assert world.now == pytest.approx(begun + 2)
         assert world.issuer.presented == ["R1"]
         assert settled(world)

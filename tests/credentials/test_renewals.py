@@ -54,7 +54,7 @@ class TestOne:
     def test_all_who_ask_for_the_same_share_it(self, world: World) -> None:
         """Also two renewals of one place, as two providers have that share a login."""
         gate, renewals, record = Gate(world), Renewals(), world.record
-        futures = [renewals.start(world.renewal(), record, False, True) for _ in range(8)]
+        futures = [renewals.start(world.renewal(), record, forced=False, wait=True) for _ in range(8)]
         assert len(set(map(id, futures))) == 1
         gate.open()
         assert futures[0].result(PATIENCE).token == "A2"
@@ -69,9 +69,12 @@ class TestOne:
         old = world.record
         world.sign_in(access="A0")
         gate, renewals, record = Gate(world), Renewals(), world.record
-        first = renewals.start(world.renewal(), record, False, True)
+        first = renewals.start(world.renewal(), record, forced=False, wait=True)
         assert gate.begun.wait(PATIENCE)
-        others = [renewals.start(world.renewal(), *rest) for rest in ((record, True, True), (old, False, True))]
+        others = [
+            renewals.start(world.renewal(), record, forced=True, wait=True),
+            renewals.start(world.renewal(), old, forced=False, wait=True),
+        ]
         gate.open()
         assert {future.result(PATIENCE).token for future in (first, *others)} == {"A2"}
         assert world.issuer.presented == ["R1"]
@@ -79,21 +82,21 @@ class TestOne:
     def test_who_does_not_want_to_wait_is_told_at_once(self, world: World) -> None:
         """Without a thread."""
         gate, renewals, record = Gate(world), Renewals(), world.record
-        future = renewals.start(world.renewal(), record, False, True)
+        future = renewals.start(world.renewal(), record, forced=False, wait=True)
         assert gate.begun.wait(PATIENCE)
         with pytest.raises(LockedError, match="corp: this process is renewing the login already"):
-            renewals.start(world.renewal(), record, False, False)
+            renewals.start(world.renewal(), record, forced=False, wait=False)
         gate.open()
         assert future.result(PATIENCE).token == "A2"
-        assert renewals.start(world.renewal(), world.record, False, False).result(PATIENCE).token == "A2"
+        assert renewals.start(world.renewal(), world.record, forced=False, wait=False).result(PATIENCE).token == "A2"
 
     def test_others_records_are_renewed_at_the_same_time(self, world: World, tmp_path: Path) -> None:
         """An issuer that hangs holds up its own logins alone."""
         (tmp_path / "other").mkdir()
         other, gate, renewals = World(tmp_path / "other"), Gate(world), Renewals()
-        slow = renewals.start(world.renewal(), world.record, False, True)
+        slow = renewals.start(world.renewal(), world.record, forced=False, wait=True)
         assert gate.begun.wait(PATIENCE)
-        assert renewals.start(other.renewal(), other.record, False, False).result(PATIENCE).token == "A2"
+        assert renewals.start(other.renewal(), other.record, forced=False, wait=False).result(PATIENCE).token == "A2"
         assert not slow.done()
         gate.open()
         slow.result(PATIENCE)
@@ -117,7 +120,7 @@ class TestOne:
         world.issuer.current = set()
         renewals, record = Renewals(), world.record
         for _ in range(2):
-            future = renewals.start(world.renewal(), record, False, True)
+            future = renewals.start(world.renewal(), record, forced=False, wait=True)
             assert isinstance(future.exception(PATIENCE), RefusedError)
         assert world.issuer.presented == ["R1"]
 
@@ -132,17 +135,17 @@ class TestOne:
 
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", start)
-            future = renewals.start(world.renewal(), record, False, True)
+            future = renewals.start(world.renewal(), record, forced=False, wait=True)
         with pytest.raises(RenewalError, match="corp: can't start new thread"):
             future.result(0)
-        assert renewals.start(world.renewal(), record, False, True).result(PATIENCE).token == "A2"
+        assert renewals.start(world.renewal(), record, forced=False, wait=True).result(PATIENCE).token == "A2"
 
 
 class TestWaiters:
     def test_cancelling_a_waiter_changes_nothing(self, world: World) -> None:
         """For itself neither."""
         gate, renewals, record = Gate(world), Renewals(), world.record
-        future = renewals.start(world.renewal(), record, False, True)
+        future = renewals.start(world.renewal(), record, forced=False, wait=True)
         assert not future.cancel()
         gate.open()
         assert future.result(PATIENCE).token == "A2"
@@ -215,7 +218,7 @@ def slow(_):
     time.sleep(0.3)
 
 world.issuer.answers = [slow]
-future = renewals.start(world.renewal(), world.record, False, True)
+future = renewals.start(world.renewal(), world.record, forced=False, wait=True)
 assert begun.wait(20)
 """
 
@@ -251,7 +254,7 @@ class TestProcess:
 pid = os.fork()
 if pid == 0:
     assert renewals._under_way == {}
-    mine = renewals.start(world.renewal(), world.logins.read({**world.disk}), False, True)
+    mine = renewals.start(world.renewal(), world.logins.read({**world.disk}), forced=False, wait=True)
     assert mine is not future
     assert mine.result(20).token == "A2", mine.result().token
     os._exit(7 if world.issuer.presented == ["R1"] else 8)  # what the parent had presented before
@@ -265,6 +268,6 @@ print(os.waitstatus_to_exitcode(status), world.issuer.presented)
 
 def test_a_future_is_what_a_waiter_holds(world: World) -> None:
     """Sync and async waiters alike."""
-    future: Any = Renewals().start(world.renewal(), world.record, False, True)
+    future: Any = Renewals().start(world.renewal(), world.record, forced=False, wait=True)
     assert isinstance(future, Future)
     assert future.result(PATIENCE).token == "A2"

@@ -59,7 +59,6 @@ def look_again(source: StoredSource) -> None:
     source._look_at = 0.0
 
 
-
 def eventually(holds) -> None:
     """Wait until it does."""
     deadline = time.monotonic() + PATIENCE
@@ -286,7 +285,7 @@ class TestEarly:
         world.now += 5
         with pytest.raises(LostRenewalError) as caught:
             source.get()
-        assert caught.value.hint == "keyfob login"
+        assert caught.value.hint == "keyfob login corp --with-api-key"
         assert world.issuer.presented == ["R1", "R1"]
 
     def test_nothing_is_sent_where_the_answer_could_not_be_kept(
@@ -345,14 +344,47 @@ class TestEarly:
         source, renew, waits = world.source(), Renewals().start, []
         self.expire(world, source)
 
-        def held_by_another(*arguments: Any) -> Future[Any]:
-            waits.append(arguments[-1])
+        def held_by_another(*arguments: Any, **how: Any) -> Future[Any]:
+            waits.append(how["wait"])
             if len(waits) > 1:
-                return renew(*arguments)
+                return renew(*arguments, **how)
             world.now += 1
             raise LockedError("held")
 
         monkeypatch.setattr(source, "_renew", held_by_another)
+        assert token(source.get()) == "A2"
+        assert waits == [False, True]
+
+    def test_a_slow_issuer_is_not_waited_for(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Not for long; what comes of the renewal is used once it is there."""
+        monkeypatch.setattr("keyfob.credentials.stored.PATIENCE", 0.01)
+        source, gate = world.source(), threading.Event()
+        held = self.expire(world, source)
+        world.issuer.answers = [lambda _: void(gate.wait(PATIENCE))]
+        assert source.get() is held
+        under_way = source._under_way
+        assert under_way is not None
+        assert not under_way.done()
+        gate.set()
+        under_way.result(PATIENCE)
+        world.now += 6
+        assert token(source.get()) == "A2"
+        assert world.issuer.presented == ["R1"]
+
+    def test_unless_it_expires_meanwhile(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Then it is."""
+        monkeypatch.setattr("keyfob.credentials.stored.PATIENCE", 0.01)
+        source, renew, waits = world.source(), Renewals().start, []
+        self.expire(world, source)
+
+        def slow(*arguments: Any, **how: Any) -> Future[Any]:
+            waits.append(how["wait"])
+            if how["wait"]:
+                return renew(*arguments, **how)
+            world.now += LIFE
+            return Future()
+
+        monkeypatch.setattr(source, "_renew", slow)
         assert token(source.get()) == "A2"
         assert waits == [False, True]
 
@@ -394,7 +426,7 @@ class TestEarly:
         source = world.source()
         held = self.expire(world, source)
 
-        def renew(*_: Any) -> Future[Any]:
+        def renew(*_: Any, **__: Any) -> Future[Any]:
             world.take_over()
             source._read()
             raise LockedError("held")
@@ -459,7 +491,7 @@ class TestExpired:
         world.sign_in(refresh=None)
         with pytest.raises(NotSignedInError, match="has expired and cannot be renewed") as caught:
             world.source().get()
-        assert caught.value.hint == "keyfob login corp"
+        assert caught.value.hint == "keyfob login corp --with-api-key"
 
     def test_one_that_was_expired_when_it_came_is_an_error(self, world: World) -> None:
         """It is kept, and nobody asks again for a minute."""
@@ -508,8 +540,8 @@ class TestExpired:
             def result(self, timeout: float | None = None) -> Any:
                 raise KeyboardInterrupt
 
-        def renew(*arguments: Any) -> Future[Any]:
-            under_way.append(renewals.start(*arguments))
+        def renew(*arguments: Any, **how: Any) -> Future[Any]:
+            under_way.append(renewals.start(*arguments, **how))
             return Interrupted()
 
         with monkeypatch.context() as patch:
@@ -611,6 +643,20 @@ class TestUnauthorized:
         with pytest.raises(RenewalError, match="answered 500"):
             source.get(rejected=source.get())
 
+    def test_a_failure_that_may_pass_keeps_no_renewal_off_but_for_its_back_off(self, world: World) -> None:
+        """Everybody hears of it until then."""
+        source = world.source()
+        world.issuer.answers = [Answer(500, b"")]
+        credential = source.get()
+        for each in (source, source, world.source()):
+            with pytest.raises(RenewalError, match=r"^corp: the login could not be renewed: issuer\.example"):
+                each.get(rejected=credential)
+        assert world.issuer.reasons == ["unauthorized_recovery"]
+        world.now += 1
+        assert token(source.get(rejected=credential)) == "A2"
+        assert world.issuer.reasons == ["unauthorized_recovery"] * 2
+        assert world.store.journal().forced_at == world.now
+
     def test_an_api_key_is_what_it_is(self, world: World) -> None:
         """There is no other."""
         world.sign_in(refresh=None, expires_at=None)
@@ -621,7 +667,7 @@ class TestUnauthorized:
 
 def test_a_forked_child_does_not_take_its_parents_renewal_for_its_own(world: World) -> None:
     """It would never end there."""
-    source = world.source(lambda *_: Future())
+    source = world.source(lambda *_, **__: Future())
     held = source.get()
     source._under_way = Future()
     world.now = world.disk["expires_at"] - EARLY

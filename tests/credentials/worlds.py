@@ -82,7 +82,7 @@ class Logins:
         return error if error in ("invalid_grant", "invalid_client") else None
 
     def revocation(self, data: Data) -> Exchange | None:
-        return Exchange("https://issuer.example/revoke", str(data["refresh"]).encode())
+        return Exchange("https://issuer.example/revoke", data["refresh"].encode()) if "refresh" in data else None
 
 
 REFUSED = Answer(400, b'{"error": "invalid_grant"}')
@@ -185,7 +185,14 @@ class World:
     def renewal(self, store: Store | None = None) -> Renewal:
         """A renewal, as a process has it that has just begun."""
         return Renewal(
-            "corp", store or self.store, self.logins, self.issuer.send, self.clock, shared=self.shared, sleep=self.sleep
+            "corp",
+            store or self.store,
+            self.logins,
+            self.issuer.send,
+            self.clock,
+            shared=self.shared,
+            command="keyfob login corp --with-api-key",
+            sleep=self.sleep,
         )
 
     def renewed(self, *, forced: bool = False, known: Record | None = None, store: Store | None = None) -> Record:

@@ -174,7 +174,8 @@ class Lab:
         self._answered = answered
         context = Context(environ={}, clock=lambda: NOW, send=self.send)
         self.records = OpenAI().records(ProviderInfo("x", "x", None), NoOptions(), context)
-        self.renewal = Renewal("x", self.store, self.records, self.send, lambda: NOW, shared=True, sleep=lambda _: None)
+        rest: dict[str, Any] = {"shared": True, "command": "keyfob login x", "sleep": lambda _: None}
+        self.renewal = Renewal("x", self.store, self.records, self.send, lambda: NOW, **rest)
 
     def send(self, exchange: Exchange) -> Answer:
         """The next answer; at last, none."""

@@ -1,6 +1,7 @@
 """A renewal in a process of its own session, without a terminal, that nobody who kills the command kills with it.
 
-The command waits for it. What came of it stands in the store; why it failed, the child says on its stdout.
+The command waits for it, as long as a thread would be waited for. What came of it stands in the store; why it failed,
+the child says on its stdout.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -43,8 +45,13 @@ class Task:
 
 
 def renew(renewal: Renewal, task: Task, environ: Mapping[str, str]) -> Future[Record]:
-    """Renew in a child, and wait for it. Interrupted meanwhile, only the waiting ends."""
+    """Renew in a child. What comes of it is waited for in a thread; the child itself needs nobody."""
     future: Future[Record] = Future()
+    threading.Thread(target=_wait, args=(future, renewal, task, environ), name="keyfob-renewal", daemon=True).start()
+    return future
+
+
+def _wait(future: Future[Record], renewal: Renewal, task: Task, environ: Mapping[str, str]) -> None:
     try:
         _told(_run(task, environ))
         record = renewal.current()
@@ -52,7 +59,6 @@ def renew(renewal: Renewal, task: Task, environ: Mapping[str, str]) -> Future[Re
         future.set_exception(error)
     else:
         future.set_result(record)
-    return future
 
 
 def possible() -> bool:

@@ -86,14 +86,14 @@ class Session:
             pass
         return provider
 
-    def _renew(self, renewal: Renewal, known: Record, forced: bool, wait: bool) -> Future[Record]:  # noqa: FBT001
+    def _renew(self, renewal: Renewal, known: Record, *, forced: bool, wait: bool) -> Future[Record]:
         """A renewal outlives the command that wants it, which may be killed at any time."""
         from keyfob.cli.detached import Task, possible, renew
 
         if not possible():
             from keyfob.credentials.renewals import renewals
 
-            return renewals.start(renewal, known, forced, wait)
+            return renewals.start(renewal, known, forced=forced, wait=wait)
         task = Task(
             renewal.provider,
             known.fingerprint,

@@ -19,9 +19,10 @@ _LATEST = 10.0**12
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A renewal under way: of which state of the record, the how manieth time its secret is presented, since when.
+    """A renewal under way.
 
-    refused: the issuer's code, once it has refused that.
+    fingerprint: of the state of the record. attempt: 1 when its secret is presented for the first time. sent: it may
+    have gone out. at: since when. refused: the issuer's code, once it has refused that. forced: it is for a 401.
     """
 
     fingerprint: str
@@ -29,6 +30,7 @@ class Intent:
     sent: bool = False
     at: float = 0.0
     refused: str | None = None
+    forced: bool = False
 
     @property
     def since(self) -> str:
@@ -43,8 +45,9 @@ class Intent:
 class Outcome:
     """What came of a renewal, for all who would try the same. `permanent`: it holds for exactly this state.
 
-    code: the issuer's error code, or a word of ours. at: when. not_before: nobody tries again before that; both in
-    seconds since the epoch. failures: how many there were in a row.
+    code: the issuer's error code, or a word of ours. message: names no provider, for several may share the record.
+    at: when. not_before: nobody tries again before that; both in seconds since the epoch. failures: how many there were
+    in a row.
     """
 
     fingerprint: str
@@ -70,7 +73,7 @@ class Skew:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """forced_at: when a 401 last had the record renewed, in seconds since the epoch."""
+    """forced_at: when an issuer last renewed the record, or refused to, for a 401; seconds since the epoch."""
 
     intent: Intent | None = None
     outcome: Outcome | None = None

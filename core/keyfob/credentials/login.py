@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.headers import illegal_part
-from keyfob.credentials.record import Rotation, record_in
+from keyfob.credentials.record import Rotation, record_in, replaced_by
 from keyfob.credentials.renewal import Renewal
 from keyfob.errors import (
     CredentialError,
@@ -77,7 +77,9 @@ class Login:
         self.shared = origin is None
         self._rotation = records if isinstance(records, Rotation) else None
         self.renewal = (
-            Renewal(provider, store, self._rotation, send, clock, shared=self.shared) if self._rotation else None
+            Renewal(provider, store, self._rotation, send, clock, shared=self.shared, command=self.command)
+            if self._rotation
+            else None
         )
 
     @property
@@ -98,8 +100,9 @@ class Login:
 
         Raises StoreError, DamagedLoginError, OtherOriginError, IllegalHeaderError.
         """
-        data = self.store.read()
-        return None if data is None else self.read(data)
+        with replaced_by(self.command):
+            data = self.store.read()
+            return None if data is None else self.read(data)
 
     def read(self, data: Data) -> Record:
         """The record that `data` is. Raises DamagedLoginError, OtherOriginError, IllegalHeaderError."""
@@ -130,10 +133,11 @@ class Login:
 
     def missing(self) -> CredentialError:
         """What there is to say where neither the environment nor the store has a login."""
-        said = self.records.missing
+        said, way = self.records.missing, f"export {self.records.variable}=…"
+        stores = self.store.kind != "ephemeral"
         if said is None:
-            return NotSignedInError(f"{self.provider}: not signed in", hint=self.command)
-        return MissingCredentialError(said, hint=f"export {self.records.variable}=…, or {self.command}")
+            return NotSignedInError(f"{self.provider}: not signed in", hint=self.command if stores else way)
+        return MissingCredentialError(said, hint=f"{way}, or {self.command}" if stores else way)
 
     def of_environment(self, secret: str) -> Record:
         """The login that the environment gives, judged. Raises PolicyError, CredentialError."""
@@ -217,12 +221,14 @@ class Login:
     def _removed(self, store: Store, still_valid: list[str] | None) -> bool:
         """Whether there was something to remove. still_valid: told why it could not be revoked; None: do not try."""
         with store.lock():
+            if _empty(store):  # somebody else was at it
+                return False
             why = None if still_valid is None else self._not_revoked(store)
             with store.writing():
-                removed = store.delete()
+                store.delete()
         if why is not None and still_valid is not None:
             still_valid.append(why)
-        return removed
+        return True
 
     def _not_revoked(self, store: Store) -> str | None:
         """Revoke the login in this place; why it could not be, or None."""
@@ -232,6 +238,8 @@ class Login:
             answer = self.send(request) if request else None
         except (UnreachableError, UnansweredError) as error:
             return f"its issuer could not be told ({error})"
+        except DamagedLoginError as error:
+            return f"its issuer could not be told of it ({error})"
         except KeyfobError as error:  # what is wrong with the way to the issuer keeps nobody from signing out
             return str(error)
         return None if answer is None or answer.ok else f"its issuer answered {answer.status}"
@@ -239,11 +247,11 @@ class Login:
     def _latest(self, store: Store) -> Data | None:
         """What is stored, with an issuer's answer that was not made part of it yet: that is the login which lives."""
         data, stage = store.read(), store.stage()
-        if data is None or self._rotation is None:
+        if self._rotation is None or (data is None and stage is None):
             return data
-        self._see_that_it_is_ours(data)  # the issuer that is configured now is none of another's business
-        if stage is None:
-            return data
+        self._see_that_it_is_ours(data or {})  # the issuer that is configured now is none of another's business
+        if stage is None or data is None:
+            return data if stage is None else stage.document()
         record = self.records.read(data)
         try:
             return self._rotation.absorb(record, stage.document()) if stage.parent == record.fingerprint else data

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from keyfob.errors import DamagedLoginError
+from keyfob.errors import DamagedLoginError, UnsupportedLoginError
 
 if TYPE_CHECKING:
     from keyfob.credentials.credential import Credential
@@ -50,12 +51,21 @@ class Record:
         return self.method, self.account
 
 
+@contextlib.contextmanager
+def replaced_by(command: str) -> Iterator[None]:
+    """Give a DamagedLoginError that has no hint the command that puts a new login in the place of the damaged one."""
+    try:
+        yield
+    except DamagedLoginError as error:
+        raise DamagedLoginError(str(error), hint=error.hint or f"{command} --replace") from None
+
+
 def record_in(place: str, data: Data, records: Records) -> Record:
-    """The login that is stored there as `data`. Raises DamagedLoginError that names the place."""
+    """The login that is stored there as `data`. Raises DamagedLoginError, UnsupportedLoginError that name the place."""
     try:
         return records.read(data)
-    except DamagedLoginError as error:
-        raise DamagedLoginError(f"{place}: {error}", hint=error.hint) from None
+    except (DamagedLoginError, UnsupportedLoginError) as error:
+        raise type(error)(f"{place}: {error}", hint=error.hint) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,9 @@ class Records(Protocol):
         ...
 
     def read(self, data: Data) -> Record:
-        """The login that is stored as `data`. Asks nobody. Raises DamagedLoginError that says what is wrong."""
+        """The login that is stored as `data`. Asks nobody. Raises DamagedLoginError that says what is wrong, and
+        UnsupportedLoginError for what is sound and of no use here.
+        """
         ...
 
     def completed(self, record: Record) -> Record:
@@ -146,5 +158,8 @@ class Rotation(Records, Protocol):
         ...
 
     def revocation(self, data: Data) -> Exchange | None:
-        """The request that makes this login worthless (RFC 7009), or None where there is none."""
+        """The request that makes a login worthless (RFC 7009), or None where there is none.
+
+        data: of a record; or an issuer's answer alone, whatever it holds, where there is no record any more.
+        """
         ...

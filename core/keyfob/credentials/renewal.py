@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from keyfob.credentials import timing
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.journal import LONGEST_WAIT, Intent, Journal, Outcome, Skew, Stage
-from keyfob.credentials.record import record_in
+from keyfob.credentials.record import record_in, replaced_by
 from keyfob.errors import (
     ConfigError,
     DamagedLoginError,
@@ -51,7 +51,8 @@ _here = threading.local()
 
 
 class Renewal:
-    """Renews one stored login. provider: its id, for messages. shared: Codex renews the same record."""
+    """Renews one stored login. provider: its id, and command: what signs in to it, for messages. shared: Codex renews
+    the same record."""
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class Renewal:
         clock: Callable[[], float],
         *,
         shared: bool,
+        command: str,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.provider = provider
@@ -70,6 +72,7 @@ class Renewal:
         self._send = send
         self._clock = clock
         self._shared = shared
+        self._command = command
         self._sleep = sleep
 
     def run(self, known: Record, *, forced: bool = False, wait: bool = True) -> Record:
@@ -80,7 +83,7 @@ class Renewal:
         RenewalError, StoreError, NotSignedInError, DamagedLoginError, and ConfigError for what only the user can mend.
         """
         with self._entered(), self.store.lock(wait=wait):
-            record = self.current()
+            record = self._found()
             if record.secret is None or (record.account is not None and record.whose != known.whose):
                 return record
             return self._run(self._recovered(record), known, forced=forced)
@@ -104,20 +107,37 @@ class Renewal:
         journal, now = self.store.journal(), self._clock()
         if not (refused and timing.may_be_forced(record, journal, now)) and not self._due(record, journal, now):
             return record
+        self._prepare(record)
+        self._intend(Intent(record.fingerprint, at=now, forced=refused))
+        return self._exchange(record)
+
+    def _prepare(self, record: Record) -> None:
+        """See that it may be tried now and that its answer can be kept: under other programs' locks, too."""
         self._heed(record)
+        with self.store.writing():
+            pass
         self.store.prepare(record.data)
-        self._intend(Intent(record.fingerprint, at=now))
-        return self._exchange(record, UNAUTHORIZED if refused else PROACTIVE)
 
     def current(self) -> Record:
         """The record as it is stored now. Raises NotSignedInError, DamagedLoginError, StoreError."""
-        data = self.store.read()
-        if data is None:
-            raise self._signed_out()
-        return record_in(self.store.place, data, self._rotation)
+        with replaced_by(self._command):
+            data = self.store.read()
+            if data is None:
+                raise self._signed_out()
+            return record_in(self.store.place, data, self._rotation)
+
+    def _found(self) -> Record:
+        """The same; where somebody signed out, an answer that was staged before is revoked first."""
+        try:
+            return self.current()
+        except NotSignedInError:
+            stage = self.store.stage()
+            if stage is not None:
+                self._forsake(stage.document())
+            raise
 
     def _signed_out(self) -> NotSignedInError:
-        return NotSignedInError(f"{self.provider}: signed out meanwhile", hint=f"keyfob login {self.provider}")
+        return NotSignedInError(f"{self.provider}: signed out meanwhile", hint=self._command)
 
     def _due(self, record: Record, journal: Journal, now: float) -> bool:
         skew = timing.skew_of(record, journal)
@@ -128,7 +148,10 @@ class Renewal:
         outcome = self.store.journal().outcome
         known = outcome is not None and outcome.fingerprint == record.fingerprint
         if outcome and known and (outcome.permanent or outcome.waits(self._clock())):
-            raise failure(outcome)
+            raise self._failure(outcome)
+
+    def _failure(self, outcome: Outcome) -> KeyfobError:
+        return failure(outcome, self.provider, self._command)
 
     # What an earlier renewal left
 
@@ -148,38 +171,38 @@ class Renewal:
         return record
 
     def _resumed(self, record: Record, intent: Intent) -> Record:
-        """The secret was presented, and no answer was kept: present it a second time, never a third."""
+        """The secret was presented, and no answer was kept: present it a second time.
+
+        That ends with an answer that renews or refuses, or with none. One that settles nothing (429, 5xx, HTML) or no
+        connection leaves it the second time still, which is tried again after the back-off of all failures: was it
+        never spent, it works then; was it spent, its successor was lost with the first answer.
+        """
         if intent.attempt > 1 or intent.refused:
             return self._ended(record)
-        self._heed(record)
-        self.store.prepare(record.data)
-        return self._exchange(record, PROACTIVE, attempt=2)
+        self._prepare(record)
+        return self._exchange(record, attempt=2)
 
     # The exchange
 
-    def _exchange(self, record: Record, reason: str, attempt: int = 1) -> Record:
-        request = self._rotation.exchange(record, reason)
-        before = self._sending(record, reason, attempt)
+    def _exchange(self, record: Record, attempt: int = 1) -> Record:
+        request = self._rotation.exchange(record, UNAUTHORIZED if self._intent(record).forced else PROACTIVE)
+        before = self._sending(record, attempt)
         try:
             answer = self._send(request)
         except UnansweredError:
-            return self._exchange(record, reason, attempt=2) if attempt == 1 else self._ended(record)
+            return self._exchange(record, attempt=2) if attempt == 1 else self._ended(record)
         except UnreachableError as error:
             raise self._failed(before, record, "unreachable", str(error)) from error
         except KeyfobError:  # certificates, proxy or URL: nothing was sent, and only the user can mend it
             self.store.note(before)
             raise
-        unsettled = replace(before, forced_at=self.store.journal().forced_at)
-        return self._answered(record, answer, unsettled, _host(request.url))
+        return self._answered(record, answer, before, _host(request.url))
 
-    def _sending(self, record: Record, reason: str, attempt: int) -> Journal:
-        """Note that the secret goes out now; returns what was true before, and is so again if it does not."""
-        journal, now = self.store.journal(), self._clock()
-        earlier = journal.intent if attempt > 1 else None
-        intent = Intent(record.fingerprint, attempt, sent=True, at=earlier.at if earlier else now)
-        forced_at = now if reason == UNAUTHORIZED else journal.forced_at
-        self.store.note(replace(journal, intent=intent, forced_at=forced_at))
-        return replace(journal, intent=earlier)
+    def _sending(self, record: Record, attempt: int) -> Journal:
+        """Note that the secret goes out now; returns what was true before, and is so again if nothing is settled."""
+        journal, intent = self.store.journal(), self._intent(record)
+        self.store.note(replace(journal, intent=replace(intent, attempt=attempt, sent=True)))
+        return replace(journal, intent=intent if attempt > 1 else None)
 
     def _answered(self, record: Record, answer: Answer, journal: Journal, host: str) -> Record:
         """journal: what is true if this answer settles nothing."""
@@ -205,6 +228,12 @@ class Renewal:
     def _intent(self, record: Record) -> Intent:
         return self.store.journal().intent or Intent(record.fingerprint)
 
+    def _settled(self) -> Journal:
+        """The journal once the issuer has renewed or refused: only then a renewal for a 401 keeps the next one off."""
+        journal = self.store.journal()
+        forced = journal.intent is not None and journal.intent.forced
+        return replace(journal, intent=None, forced_at=self._clock() if forced else journal.forced_at)
+
     def _intend(self, intent: Intent | None) -> None:
         self.store.note(replace(self.store.journal(), intent=intent))
 
@@ -222,9 +251,9 @@ class Renewal:
         with self.store.writing():
             current, ours = self._merged(record, stage)
         if current is None:
-            self._forsake(record, stage)
+            self._forsake(self._absorbed(record, stage))
         self.store.drop_stage()
-        settled = Journal(forced_at=self.store.journal().forced_at)
+        settled = replace(self._settled(), outcome=None, skew=None)
         self.store.note(self._judged(settled, current, stage) if ours else settled)
         return current
 
@@ -239,9 +268,8 @@ class Renewal:
         self.store.write(self._rotation.absorb(current, stage.document()))
         return self.current(), True
 
-    def _forsake(self, record: Record, stage: Stage) -> NoReturn:
+    def _forsake(self, data: Data | None) -> NoReturn:
         """Signed out meanwhile: that stays so, and what came of the renewal must not stay valid."""
-        data = self._absorbed(record, stage)
         request = None if data is None else self._rotation.revocation(data)
         if request is not None:
             # If it fails, nothing more can be done.
@@ -257,7 +285,7 @@ class Renewal:
         skew = stage.at - stage.date if stage.date is not None and stage.date < record.expires_at else 0.0
         if 0 < skew < _LARGEST_SKEW:
             return replace(journal, skew=Skew(record.fingerprint, skew))
-        message = f"{self.provider}: the issuer gave a login that had already expired"
+        message = "the issuer gave a login that had already expired"
         hold = Outcome(record.fingerprint, _STILLBORN, message, stage.at, not_before=stage.at + timing.STILLBORN_HOLD)
         return replace(journal, outcome=hold)
 
@@ -270,11 +298,11 @@ class Renewal:
         before, now = journal.outcome, self._clock()
         failures = before.failures + 1 if before and before.fingerprint == record.fingerprint else 1
         wait = max(retry_after or 0.0, min(_FIRST_WAIT * 2 ** min(failures - 1, 10), _LAST_WAIT))
-        message = f"{self.provider}: the login could not be renewed: {what}"
+        message = f"the login could not be renewed: {what}"
         not_before = now + min(wait, LONGEST_WAIT)
         outcome = Outcome(record.fingerprint, code, message, now, not_before=not_before, failures=failures)
         self.store.note(replace(journal, outcome=outcome))
-        return failure(outcome)
+        return self._failure(outcome)
 
     def _ended(self, record: Record) -> Record:
         """The secret is spent and no successor was kept, unless another program has it: look before that is said."""
@@ -285,9 +313,9 @@ class Renewal:
         code, what = _LOST, f"the renewal of this login was interrupted at {intent.since}, its answer is lost"
         if intent.refused and intent.attempt == 1:
             code, what = intent.refused, f"its issuer refused to renew the login ({intent.refused})"
-        outcome = Outcome(record.fingerprint, code, f"{self.provider}: {what}", self._clock(), permanent=True)
-        self.store.note(replace(self.store.journal(), intent=None, outcome=outcome))
-        raise failure(outcome)
+        outcome = Outcome(record.fingerprint, code, what, self._clock(), permanent=True)
+        self.store.note(replace(self._settled(), outcome=outcome))
+        raise self._failure(outcome)
 
     def _changed(self, record: Record) -> Record | None:
         """Another state of the record, if one comes within the time of a second look."""
@@ -301,14 +329,15 @@ class Renewal:
         return None
 
 
-def failure(outcome: Outcome) -> KeyfobError:
-    """The error that says what came of a renewal."""
+def failure(outcome: Outcome, provider: str, command: str) -> KeyfobError:
+    """The error that says what came of a renewal. command: what signs in to that provider."""
+    message = f"{provider}: {outcome.message}"
     if outcome.code == _WRONG_CLIENT:
-        return ConfigError(outcome.message)
+        return ConfigError(message)
     if not outcome.permanent:
-        return RenewalError(outcome.message, hint="try again in a moment")
+        return RenewalError(message, hint="try again in a moment")
     kind = LostRenewalError if lost(outcome) else RefusedError
-    return kind(outcome.message, hint="keyfob login")
+    return kind(message, hint=command)
 
 
 def lost(outcome: Outcome) -> bool:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from keyfob.credentials.forks import forget_after_fork
 from keyfob.errors import LockedError, RenewalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from keyfob.credentials.record import Record
     from keyfob.credentials.renewal import Renewal
 
-    Renew = Callable[[Renewal, Record, bool, bool], Future[Record]]
-    """(renewal, known, forced, wait) → what `Renewal.run` returns or raises; see there."""
+
+class Renew(Protocol):
+    """How a renewal is carried out."""
+
+    def __call__(self, renewal: Renewal, known: Record, *, forced: bool, wait: bool) -> Future[Record]:
+        """What `Renewal.run` returns or raises; see there."""
+        ...
+
+
+# The store's identity, the fingerprint that is known, forced, wait.
+_Key = tuple[int, str, bool, bool]
 
 
 class Renewals:
@@ -29,9 +36,9 @@ class Renewals:
     def forget(self) -> None:
         """After a fork: the parent's renewals end in the parent."""
         self._lock = threading.Lock()
-        self._under_way: dict[tuple[object, ...], Future[Record]] = {}
+        self._under_way: dict[_Key, Future[Record]] = {}
 
-    def start(self, renewal: Renewal, known: Record, forced: bool, wait: bool) -> Future[Record]:  # noqa: FBT001  # see Renew
+    def start(self, renewal: Renewal, known: Record, *, forced: bool, wait: bool) -> Future[Record]:
         """The renewal as a future, shared by all who ask for the same while it is under way.
 
         Raises RenewalError for one that needs itself, and unless `wait` LockedError for a record that is being renewed.
@@ -46,25 +53,26 @@ class Renewals:
                 return future
             future = self._under_way[key] = Future()
             future.set_running_or_notify_cancel()  # from here on a waiter's cancel() changes nothing
-
-        def run() -> None:
-            try:
-                record = renewal.run(known, forced=forced, wait=wait)
-            except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
-                self._land(key)
-                future.set_exception(error)
-            else:
-                self._land(key)
-                future.set_result(record)
-
+        job = (key, future, renewal, known)
         try:  # not a daemon: the interpreter waits for it, so that a secret that was spent is not lost
-            threading.Thread(target=run, name="keyfob-renewal", daemon=False).start()
+            threading.Thread(target=self._run, args=job, name="keyfob-renewal", daemon=False).start()
         except RuntimeError as error:  # the interpreter is on its way out
             self._land(key)
             future.set_exception(RenewalError(f"{renewal.provider}: {error}"))
         return future
 
-    def _land(self, key: tuple[object, ...]) -> None:
+    def _run(self, key: _Key, future: Future[Record], renewal: Renewal, known: Record) -> None:
+        _, _, forced, wait = key
+        try:
+            record = renewal.run(known, forced=forced, wait=wait)
+        except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
+            self._land(key)
+            future.set_exception(error)
+        else:
+            self._land(key)
+            future.set_result(record)
+
+    def _land(self, key: _Key) -> None:
         with self._lock:
             self._under_way.pop(key, None)
 

@@ -17,6 +17,7 @@ from keyfob.errors import (
     PolicyError,
     RenewalError,
     StoreError,
+    UnsupportedLoginError,
 )
 
 if TYPE_CHECKING:
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
 LOOK_EVERY = 5.0
 # A renewal that failed while the credential was still good is not tried with each request. Seconds.
 _RETRY_AFTER = 5.0
+# Nor does a request wait longer for one while the credential is good: it is finished without it. Codex kills a token
+# command after 5 s, its start and the reading of the configuration included. Seconds.
+PATIENCE = 2.0
 # What is wrong then is not the renewal: whoever has signed out must not go on.
-_ABOUT_THE_LOGIN = (NotSignedInError, AccountChangedError, PolicyError, DamagedLoginError)
+_ABOUT_THE_LOGIN = (NotSignedInError, AccountChangedError, PolicyError, DamagedLoginError, UnsupportedLoginError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,8 @@ class StoredSource:
                 return renewed.credential
             raise RenewalError(f"{self._login.provider}: the login expired before it could be used")
         except Exception as error:
-            if isinstance(error, LockedError) and not expired and not self._usable(held):
+            at_it = isinstance(error, LockedError | TimeoutError)
+            if at_it and not expired and not self._usable(held):
                 return self._renewed(held)  # it expired at that moment: now all wait for whoever is at it
             if isinstance(error, _ABOUT_THE_LOGIN) or not self._usable(held):
                 raise
@@ -213,10 +218,8 @@ class StoredSource:
     def _run(self, held: _Held, *, forced: bool, wait: bool) -> _Held:
         renewal = self._login.renewal
         if renewal is None or held.record.secret is None:
-            provider = self._login.provider
-            raise NotSignedInError(
-                f"{provider}: the login has expired and cannot be renewed", hint=f"keyfob login {provider}"
-            )
-        self._under_way = under_way = self._renew(renewal, held.record, forced, wait)
-        under_way.result()
+            message = f"{self._login.provider}: the login has expired and cannot be renewed"
+            raise NotSignedInError(message, hint=self._login.command)
+        self._under_way = under_way = self._renew(renewal, held.record, forced=forced, wait=wait)
+        under_way.result(None if wait else PATIENCE)
         return self._read()

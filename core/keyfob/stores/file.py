@@ -218,9 +218,7 @@ class FileStore(Aside):
         return data
 
     def _damaged(self, what: str) -> DamagedLoginError:
-        return DamagedLoginError(
-            f"{self.path} {what}", hint=f"`keyfob login --replace` replaces it; mv {self.path} away keeps it"
-        )
+        return DamagedLoginError(f"{self.path} {what}")
 
     def _look_at_mode(self) -> None:
         if self._warn is None or os.name == "nt":

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from keyfob.plugin import Answer, DamagedLoginError, Exchange, Record
+from keyfob.plugin import Answer, DamagedLoginError, Exchange, Record, UnsupportedLoginError
 from keyfob_openai import login
 from keyfob_openai.claims import claims
 
@@ -50,12 +50,15 @@ def refresh(record: Record, reason: str, environ: Mapping[str, str]) -> Exchange
 
 
 def revocation(data: Mapping[str, Any], environ: Mapping[str, str]) -> Exchange | None:
-    """The request that ends a ChatGPT login everywhere (RFC 7009); None where there is no token to name."""
+    """The request that ends a ChatGPT login everywhere (RFC 7009); None where there is no token to name.
+
+    data: the login, or an issuer's answer alone.
+    """
     try:
         token = login.record_of(data).secret
-    except DamagedLoginError:
-        return None
-    if token is None:
+    except (DamagedLoginError, UnsupportedLoginError):
+        token = data.get("refresh_token")
+    if not isinstance(token, str) or not token.strip():
         return None
     body = {"token": token, "token_type_hint": "refresh_token", "client_id": CLIENT_ID}
     named = REVOKE_URL if environ.get(REVOKE_URL, "").strip() else REFRESH_URL
