@@ -10,6 +10,7 @@ KeyfobError                     the root; not an httpx error: SDKs retry and hid
 │   ├── MissingCredentialError  the place it comes from is empty
 │   ├── NotSignedInError        a login is needed first
 │   ├── DamagedLoginError       a stored login that cannot be read
+│   ├── UnsupportedLoginError   a stored login of a kind that keyfob cannot use
 │   ├── OtherOriginError        a stored login that was made for another origin
 │   ├── StoreError              the place where logins are kept cannot be used
 │   │   └── LockedError         another process holds it
@@ -138,6 +139,12 @@ class DamagedLoginError(CredentialError):
     """A stored login that cannot be read. It is never taken for none, and never overwritten unasked."""
 
     code = "damaged-login"
+
+
+class UnsupportedLoginError(CredentialError):
+    """A stored login that is sound, of a kind that keyfob cannot use. It is never overwritten unasked either."""
+
+    code = "unsupported-login"
 
 
 class OtherOriginError(CredentialError):

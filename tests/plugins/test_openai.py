@@ -12,7 +12,14 @@ import pytest
 
 import keyfob.httpx
 from keyfob.credentials.exchange import Answer, Exchange, UnreachableError
-from keyfob.errors import AccountChangedError, CredentialError, DamagedLoginError, IllegalHeaderError, NotSignedInError
+from keyfob.errors import (
+    AccountChangedError,
+    CredentialError,
+    DamagedLoginError,
+    IllegalHeaderError,
+    NotSignedInError,
+    UnsupportedLoginError,
+)
 from keyfob.plugin import Context, NoOptions, ProviderInfo
 from keyfob.testing.issuer import CLAIM, Issuer, jwt
 from keyfob_openai import login, rotation
@@ -92,9 +99,7 @@ def test_the_mode_says_what_is_used_else_what_is_there(data: dict[str, Any], kin
         ({"auth_mode": "apikey", "OPENAI_API_KEY": 5}, "OPENAI_API_KEY is not a text"),
         ({"personal_access_token": ["at-1"]}, "personal_access_token is not a text"),
         ({"auth_mode": "apiKey", "OPENAI_API_KEY": "sk-1"}, "its kind, `apiKey`, is none that keyfob can use"),
-        ({"auth_mode": "agentIdentity", "agent_identity": "x"}, "its kind, `agentIdentity`, is none"),
-        ({"auth_mode": "bedrockApiKey"}, "its kind, `bedrockApiKey`, is none"),
-        ({"bedrock_api_key": {"api_key": "x"}}, "its kind, `bedrock_api_key`, is none"),
+        (chatgpt(auth_mode="tokens"), "its kind, `tokens`, is none"),
         ({"auth_mode": ["chatgpt"]}, "an auth_mode that Codex does not know either"),
         (chatgpt(tokens={"id_token": None}), "tokens.id_token is missing"),
         (chatgpt(tokens={"id_token": "a.b"}), "tokens.id_token is not a JWT"),
@@ -110,9 +115,34 @@ def test_the_mode_says_what_is_used_else_what_is_there(data: dict[str, Any], kin
 def test_what_cannot_be_used_is_told(data: dict[str, Any], what: str) -> None:
     """It is never taken for no login at all."""
     with pytest.raises(DamagedLoginError) as caught:
-        login.record_of(data)
+        logins().read(data)
     assert what in str(caught.value)
-    assert caught.value.hint is None  # whoever knows the provider adds it
+    assert caught.value.hint == "codex login, or keyfob login openai --with-api-key --replace"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        ({"auth_mode": "agentIdentity", "agent_identity": "x"}, "agentIdentity"),
+        ({"auth_mode": "headers"}, "headers"),
+        ({"auth_mode": "bedrockApiKey", "bedrock_api_key": {"api_key": "x"}}, "bedrockApiKey"),
+        ({"auth_mode": "bedrockAccessKeys"}, "bedrockAccessKeys"),
+        ({"bedrock_api_key": {"api_key": "x"}, "OPENAI_API_KEY": "sk-1"}, "bedrock_api_key"),
+        ({"bedrock_access_keys": {"access_key_id": "x"}}, "bedrock_access_keys"),
+    ],
+)
+def test_what_only_codex_can_use_is_not_called_damaged(home: Any, data: dict[str, Any], kind: str) -> None:
+    """Nobody is told to write over it, and nothing does unasked."""
+    path = stored(home, data)
+    provider = home.provider(LAB)
+    with pytest.raises(UnsupportedLoginError) as caught:
+        provider.credential()
+    assert str(caught.value) == f"{path}: the stored OpenAI login is of a kind, `{kind}`, that only Codex can use"
+    assert caught.value.hint == "use Codex for it, or set CODEX_HOME to another folder for keyfob"
+    with pytest.raises(UnsupportedLoginError):
+        provider.login.save({"auth_mode": "apikey", "OPENAI_API_KEY": "sk-2"})
+    with open(path, encoding="utf-8") as file:
+        assert json.load(file) == data
 
 
 def test_a_secret_in_the_place_of_the_mode_is_not_repeated() -> None:
@@ -323,6 +353,21 @@ def test_a_token_that_nobody_knows_is_not_used(found: Answer | Exception, kind: 
         assert type(caught.value) is kind
         assert "at-1" not in str(caught.value)
     assert len(requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("environ", "hint"),
+    [
+        ({}, "keyfob login openai --with-access-token"),
+        ({"CODEX_ACCESS_TOKEN": "at-1"}, "unset CODEX_ACCESS_TOKEN, or set it anew"),
+    ],
+)
+def test_a_refused_token_is_to_be_mended_where_it_is_from(environ: dict[str, str], hint: str) -> None:
+    """Whoever stores another does not reach the variable."""
+    records = logins(environ, asked(answer({}, 401), []))
+    with pytest.raises(NotSignedInError) as caught:
+        records.completed(records.read(records.made("access-token", "at-1")))
+    assert caught.value.hint == hint
 
 
 # Renewal

@@ -31,6 +31,7 @@ from keyfob.errors import (
     KeyfobError,
     MissingCredentialError,
     NotSignedInError,
+    UnsupportedLoginError,
 )
 from keyfob.plugin.bases import MintingAuth, StaticAuth, StoredAuth
 from keyfob.plugin.contract import (
@@ -56,6 +57,7 @@ __all__ = [
     "CredentialError",
     "CredentialSource",
     "DamagedLoginError",
+    "UnsupportedLoginError",
     "Data",
     "Exchange",
     "IllegalHeaderError",

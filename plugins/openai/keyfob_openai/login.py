@@ -6,31 +6,48 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from keyfob.plugin import DamagedLoginError, Record, illegal_part
+from keyfob.plugin import DamagedLoginError, Record, UnsupportedLoginError, illegal_part
 from keyfob_openai.claims import claims, openai, text, time_of
 
 CHATGPT, API = "chatgpt", "api"
 KEY, TOKENS, PERSONAL = "OPENAI_API_KEY", "tokens", "personal_access_token"
 _TOKENS = ("id_token", "access_token", "refresh_token")
 # How `auth_mode` is spelt → the field that holds the login.
-_MODES = {"apikey": KEY, "chatgpt": TOKENS, "chatgptAuthTokens": TOKENS, "personalAccessToken": PERSONAL}
+_MODES = {
+    "apikey": KEY,
+    "chatgpt": TOKENS,
+    "chatgptAuthTokens": TOKENS,
+    "personalAccessToken": PERSONAL,
+    "agentIdentity": "agent_identity",
+    "headers": "headers",
+    "bedrockApiKey": "bedrock_api_key",
+    "bedrockAccessKeys": "bedrock_access_keys",
+}
 # Where there is no `auth_mode`, the first field that holds something tells it: in Codex's order.
 _INFERRED = (PERSONAL, "bedrock_api_key", "bedrock_access_keys", KEY)
-_LOGIN = "keyfob login"
 # A longer word is no auth_mode, but something that slipped there: it is not shown.
 _LONGEST_MODE = 24
 
 
 def kind(data: Mapping[str, Any]) -> str:
-    """The field that holds the login: by `auth_mode`, else by what is there. Raises DamagedLoginError."""
+    """The field that holds the login: by `auth_mode`, else by what is there.
+
+    Raises UnsupportedLoginError for what only Codex can use, DamagedLoginError for what it cannot use either.
+    """
     mode = data.get("auth_mode")
     if mode is None:
         found = next((name for name in _INFERRED if data.get(name)), TOKENS)
     else:
         found = _MODES.get(mode, "") if isinstance(mode, str) else ""
+    if not found:
+        raise _damaged(f"its kind, {_shown(mode)}, is none that keyfob can use")
     if found not in _READERS:
-        raise _damaged(f"its kind, {_shown(mode or found)}, is none that keyfob can use")
+        message = f"the stored OpenAI login is of a kind, `{mode or found}`, that only Codex can use"
+        raise UnsupportedLoginError(message, hint=_ASIDE)
     return found
+
+
+_ASIDE = "use Codex for it, or set CODEX_HOME to another folder for keyfob"
 
 
 def _shown(mode: object) -> str:
@@ -40,7 +57,7 @@ def _shown(mode: object) -> str:
 
 
 def record_of(data: Mapping[str, Any]) -> Record:
-    """The login that is stored as `data`. Raises DamagedLoginError."""
+    """The login that is stored as `data`. Raises what `kind` does."""
     return _READERS[kind(data)](data)
 
 
@@ -112,4 +129,4 @@ def _text(table: Mapping[str, Any], name: str, where: str = "") -> str:
 
 
 def _damaged(what: str) -> DamagedLoginError:
-    return DamagedLoginError(f"the stored OpenAI login cannot be used: {what}", hint=_LOGIN)
+    return DamagedLoginError(f"the stored OpenAI login cannot be used: {what}")

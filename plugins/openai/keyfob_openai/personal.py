@@ -14,8 +14,13 @@ _DEFAULT = "https://auth.openai.com/api/accounts"
 _TIMEOUT = 30.0
 
 
-def whoami(token: str, environ: Mapping[str, str], send: Callable[[Exchange], Answer]) -> Mapping[str, Any]:
-    """What OpenAI says of the token: `chatgpt_account_id` and so on. Raises CredentialError, NotSignedInError."""
+def whoami(
+    token: str, environ: Mapping[str, str], send: Callable[[Exchange], Answer], *, hint: str
+) -> Mapping[str, Any]:
+    """What OpenAI says of the token: `chatgpt_account_id` and so on. hint: what to do if it does not accept it.
+
+    Raises CredentialError, NotSignedInError.
+    """
     base = environ.get(BASE_URL, "").strip().rstrip("/") or _DEFAULT
     headers = {"Authorization": f"Bearer {token}"}
     request = Exchange(base + _PATH, headers=headers, method="GET", timeout=_TIMEOUT, named=BASE_URL)
@@ -25,7 +30,7 @@ def whoami(token: str, environ: Mapping[str, str], send: Callable[[Exchange], An
         raise CredentialError(f"OpenAI could not be asked whose access token this is: {error}") from error
     found = answer.document() if answer.ok else {}
     if answer.status in (401, 403):
-        raise NotSignedInError("OpenAI does not accept this access token", hint="keyfob login --with-access-token")
+        raise NotSignedInError("OpenAI does not accept this access token", hint=hint)
     if not isinstance(found.get("chatgpt_account_id"), str):
         raise CredentialError(f"OpenAI did not say whose access token this is: it answered {answer.status}")
     return found

@@ -13,6 +13,7 @@ from keyfob.plugin import (
     Context,
     Credential,
     CredentialError,
+    DamagedLoginError,
     Exchange,
     IllegalHeaderError,
     NoOptions,
@@ -38,8 +39,12 @@ class OpenAILogins:
     methods = ("api-key", "access-token")
     missing = None
 
-    def __init__(self, context: Context, known: dict[str, Mapping[str, Any]]) -> None:
-        """known: what OpenAI told of each personal access token, kept for all providers of the process."""
+    def __init__(self, provider: str, context: Context, known: dict[str, Mapping[str, Any]]) -> None:
+        """provider: its id, for commands.
+
+        known: what OpenAI told of each personal access token, kept for all providers of the process.
+        """
+        self._command = f"keyfob login {provider}"
         self._environ = context.environ
         self._clock = context.clock
         self._send = context.send
@@ -76,7 +81,11 @@ class OpenAILogins:
 
     def read(self, data: Mapping[str, Any]) -> Record:
         """See `keyfob_openai.login`."""
-        return login.record_of(data)
+        try:
+            return login.record_of(data)
+        except DamagedLoginError as error:
+            hint = f"codex login, or {self._command} --with-api-key --replace"
+            raise DamagedLoginError(str(error), hint=hint) from None
 
     def completed(self, record: Record) -> Record:
         """A personal access token does not say whose it is: its issuer is asked, once in the life of a process."""
@@ -84,7 +93,11 @@ class OpenAILogins:
             return record
         found = self._personal.get(record.token)
         if found is None:
-            found = self._personal[record.token] = personal.whoami(record.token, self._environ, self._send)
+            hint = f"{self._command} --with-access-token"
+            if self._variable(ACCESS_TOKEN) == record.token:
+                hint = f"unset {ACCESS_TOKEN}, or set it anew"
+            found = personal.whoami(record.token, self._environ, self._send, hint=hint)
+            self._personal[record.token] = found
         account = found["chatgpt_account_id"]
         return replace(record, account=account, workspaces=(account,))
 
@@ -169,7 +182,7 @@ class OpenAI(StoredAuth[NoOptions]):
 
     def records(self, provider: ProviderInfo, options: NoOptions, context: Context) -> OpenAILogins:
         """OpenAI's logins; all providers share one."""
-        return OpenAILogins(context, self._personal)
+        return OpenAILogins(provider.id, context, self._personal)
 
     def base_url(self, provider: ProviderInfo, options: NoOptions, context: Context) -> str:
         """OpenAI's API for a key, and for nobody; ChatGPT's for who signed in there."""
