@@ -320,3 +320,12 @@ def test_where_nothing_is_stored_no_login_is_advised(keyfob, provider, variable)
     found = told(keyfob, provider, code=1)
     assert (found["hint"], "lab" in found["used_by"]) == (f"export {variable}=…", provider == "lab")
     assert "keyfob login" not in keyfob("doctor").out
+
+
+def test_a_login_that_only_codex_can_use_is_not_called_damaged(keyfob):
+    """Nor is it advised to be replaced."""
+    write_login(keyfob, {"auth_mode": "bedrockApiKey", "bedrock_api_key": {"api_key": "canary"}})
+    found = told(keyfob, "corp", code=1)
+    assert (found["state"], found["problem"]["code"]) == ("cannot be used", "unsupported-login")
+    assert "CODEX_HOME" in found["hint"]
+    assert "--replace" not in found["hint"]
