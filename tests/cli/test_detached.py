@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -74,6 +75,10 @@ def meanwhile(issuer: Issuer, do: Callable[[], None], then: tuple[int, Any] | No
         return then or issuer.renewed(fields)
 
     issuer.answers.append(answered)
+
+
+def void(_: object) -> None:
+    """Nothing, whatever it was."""
 
 
 class Command:
@@ -162,6 +167,23 @@ class TestTheChild:
             os.close(ours)
             assert code == 130
         assert signed.finished("token", "corp").out.strip() == tokens(signed)["access_token"]
+        assert issuer.renewals == 1
+
+    def test_is_not_waited_for_long_while_the_old_token_is_good(
+        self, signed: Keyfob, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Codex would kill the command; the child finishes without it."""
+        monkeypatch.setattr("keyfob.credentials.stored.PATIENCE", 0.01)
+        with open(f"{signed.home}/auth.json", "w") as file:
+            json.dump(issuer.login(expires_in=300), file)
+        old, gate = tokens(signed), threading.Event()
+        meanwhile(issuer, lambda: void(gate.wait(PATIENCE)))
+        assert signed("token", "corp").out.strip() == old["access_token"]
+        gate.set()
+        deadline = time.monotonic() + PATIENCE
+        while tokens(signed)["access_token"] == old["access_token"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         assert issuer.renewals == 1
 
 

@@ -234,6 +234,18 @@ class TestAmbiguous:
         assert world.issuer.presented == ["R1", "R1"]
         assert settled(world)
 
+    def test_a_second_one_that_settles_nothing_is_tried_again_after_the_back_off(self, world: World) -> None:
+        """It stays the second one, and the wait doubles as with any failure."""
+        world.issuer.answers = [(UnansweredError("reset"),), *[Answer(503, b"")] * 3]
+        for wait in (1, 2, 4):
+            for _ in range(2):
+                with pytest.raises(RenewalError, match="answered 503"):
+                    world.renewed()
+            world.now += wait
+        with pytest.raises(LostRenewalError):  # it was spent the first time
+            world.renewed()
+        assert world.issuer.presented == ["R1"] * 5
+
     def test_so_is_a_refusal_of_the_second_presentation(self, world: World) -> None:
         """The first one was heard, and its answer is gone."""
         world.issuer.answers = [(UnansweredError("reset"),)]
@@ -270,6 +282,16 @@ class TestAmbiguous:
 
 
 class TestTransient:
+    def test_another_provider_that_shares_the_login_hears_of_it_by_its_own_name(self, world: World) -> None:
+        """What is noted names nobody."""
+        world.issuer.answers = [Answer(503, b"")]
+        with pytest.raises(RenewalError, match=r"^corp: "):
+            world.renewed()
+        other = world.renewal()
+        other.provider = "other"
+        with pytest.raises(RenewalError, match=r"^other: the login could not be renewed"):
+            other.run(world.record)
+
     @pytest.mark.parametrize(
         ("reply", "what"),
         [

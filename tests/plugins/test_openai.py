@@ -568,6 +568,14 @@ def test_other_logins_cannot_be_revoked(data: dict[str, Any]) -> None:
     assert logins().revocation(data) is None
 
 
+def test_what_an_issuer_answered_is_revoked_by_itself() -> None:
+    """Where the login that it renewed is gone."""
+    request = logins().revocation({"access_token": "at", "refresh_token": "rt-2"})
+    assert request is not None
+    assert json.loads(request.body)["token"] == "rt-2"
+    assert logins().revocation({"access_token": "at", "refresh_token": 2}) is None
+
+
 # What is told
 
 
