@@ -242,13 +242,13 @@ def test_it_is_done_under_the_locks(keyfob, monkeypatch):
 
     def told(self, places, **options):
         for place in places:
-            for name in ("lock", "writing", "delete"):
+            for name in ("lock", "writing", "clear", "remove"):
                 monkeypatch.setattr(place, name, _told(held, name, getattr(place, name)))
         return remove(self, places, **options)
 
     monkeypatch.setattr(Login, "remove", told)
     assert keyfob("logout", "corp").code == 0
-    assert held == ["lock", "writing", "delete"]
+    assert held == ["lock", "writing", "clear", "remove"]
 
 
 def _told(held, name, function):

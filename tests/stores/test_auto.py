@@ -221,24 +221,6 @@ def test_of_a_damaged_entry_the_place_is_told(memory, both, store):
     assert store.place == both[1].place
 
 
-def test_signing_out_clears_both_places(memory, both, store):
-    """Wherever the login came from."""
-    both[0].write(OLD)
-    both[1].write(NEW)
-    assert store.delete() is True
-    assert (both[0].read(), both[1].read()) == (None, None)
-    assert store.delete() is False
-
-
-def test_signing_out_clears_the_file_though_the_keyring_fails(use, both, store):
-    """What could not be cleared is told after."""
-    both[0].write(OLD)
-    use(Failing(KeyringLocked()))
-    with pytest.raises(StoreError, match="locked"):
-        store.delete()
-    assert both[0].read() is None
-
-
 @pytest.mark.parametrize(
     ("backend", "modes"),
     [

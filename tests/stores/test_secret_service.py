@@ -136,7 +136,7 @@ def dead_bus(request, tmp_path, monkeypatch) -> Iterator[None]:
     pytest_socket.socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path}/bus")
     monkeypatch.setattr(secret_service_module, "PATIENCE", 0.1)
-    taken = []
+    taken: list[socket.socket] = []
 
     def serve() -> None:
         while True:
@@ -153,7 +153,10 @@ def dead_bus(request, tmp_path, monkeypatch) -> Iterator[None]:
         bus.listen()
         thread = threading.Thread(target=serve)
         thread.start()
+        goes_on = threading.Timer(5, lambda: [each.shutdown(socket.SHUT_RDWR) for each in taken])
+        goes_on.start()
         yield
+        goes_on.cancel()
         bus.shutdown(socket.SHUT_RDWR)
         thread.join()
     for connection in taken:
@@ -197,7 +200,7 @@ def test_a_locked_keyring_is_told_and_nobody_is_asked(secret_service, home, name
         secret_service.add(json.dumps(KEY), **name)
     secret_service.lock()
     store = store_for(mode, home, "openai", "x", lambda _: None)
-    for step, arguments in (("read", []), ("replace", [KEY]), ("delete", [])):
+    for step, arguments in (("read", []), ("replace", [KEY]), ("remove", [])):
         with pytest.raises(StoreError, match="the keyring is locked") as caught:
             getattr(store, step)(*arguments)
         assert not isinstance(caught.value, NoKeyringError)

@@ -93,6 +93,12 @@ class Login:
         methods = self.records.methods
         return f"keyfob login {self.provider}" + (f" --with-{methods[0]}" if len(methods) == 1 else "")
 
+    @property
+    def _anew(self) -> str:
+        """What makes a new login where one is damaged; of the one that Codex shares, Codex too."""
+        command = f"keyfob login {self.provider} --with-{self.records.methods[0]}"
+        return f"codex login, or {command}" if self.shared else command
+
     # Reading
 
     def stored(self) -> Record | None:
@@ -100,7 +106,7 @@ class Login:
 
         Raises StoreError, DamagedLoginError, OtherOriginError, IllegalHeaderError.
         """
-        with replaced_by(self.command):
+        with replaced_by(self._anew):
             data = self.store.read()
             return None if data is None else self.read(data)
 
@@ -225,7 +231,8 @@ class Login:
                 return False
             why = None if still_valid is None else self._not_revoked(store)
             with store.writing():
-                store.delete()
+                store.clear()
+                store.remove()
         if why is not None and still_valid is not None:
             still_valid.append(why)
         return True

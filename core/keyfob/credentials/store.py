@@ -62,12 +62,8 @@ class Store(Protocol):
         """
         ...
 
-    def delete(self) -> bool:
-        """Remove the record, with its stage and journal; whether there was one."""
-        ...
-
     def remove(self) -> bool:
-        """Remove the record and its stage, for they are elsewhere by now; whether there was one. The journal stays."""
+        """Remove the record and its stage; whether there was one. The journal stays: it may be of one elsewhere."""
         ...
 
     def clear(self) -> None:

@@ -132,13 +132,6 @@ class AutoStore:
         else:
             self._found(self._keyring, "the keyring is usable")
 
-    def delete(self) -> bool:
-        """See `Store.delete`. Of both places; one that fails does not keep the other from being cleared."""
-        removed = self._file.delete()
-        with contextlib.suppress(NoKeyringError):
-            removed = self._keyring.delete() or removed
-        return removed
-
     def remove(self) -> bool:
         """See `Store.remove`."""
         return self._current.remove()

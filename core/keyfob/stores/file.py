@@ -243,7 +243,7 @@ class FileStore(Aside):
         self.clear()
 
     def delete(self) -> bool:
-        """See `Store.delete`."""
+        """Remove the record, with its stage and journal; whether there was one."""
         self.clear()
         return self.remove()
 

@@ -113,7 +113,7 @@ class KeyringStore(Aside):
             self._warn(Fault(message, path=self._plain.path))
 
     def delete(self) -> bool:
-        """See `Store.delete`. Of two entries, both."""
+        """Remove the record, with its stage and journal; whether there was one. Of two entries, both."""
         self.clear()
         return self.remove()
 

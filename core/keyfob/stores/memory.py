@@ -68,11 +68,6 @@ class MemoryStore:
         self.write(data)
         self.clear()
 
-    def delete(self) -> bool:
-        """See `Store.delete`."""
-        self.clear()
-        return self.remove()
-
     def remove(self) -> bool:
         """See `Store.remove`."""
         removed, self._data, self._stage = self._data is not None, None, None
