@@ -18,23 +18,24 @@ def routed(provider: Provider) -> Routed | None:
         route, entry = provider.route, provider.entry
         if provider.policy and provider.policy.judges:
             return None
-        comes_from = _comes_from(provider)
+        places = _places(provider)
     except KeyfobError:
         return None
     setting = entry.setting(route.key) if route.key else None
     file, line = (setting.path or "", str(setting.line or "")) if setting else ("", "")
-    return Routed(route.plugin, comes_from, file, line)
+    return Routed(route.plugin, file, line, **places)
 
 
-def _comes_from(provider: Provider) -> str:
-    """The variable or the file that the warm path may answer from; "" for kinds that it does not know."""
+def _places(provider: Provider) -> dict[str, str]:
+    """The variable and the file that the warm path may answer from; none for kinds that it does not know."""
     plugin = provider.route.plugin
+    if plugin not in {"envkey", SHARED} or provider.login is None:
+        return {}
+    _ = provider.additions  # whatever is wrong with them is to be said
+    stored = provider.login.store.place if provider.login.store.kind == "file" else ""
     if plugin == "envkey":
-        _ = provider.base_url, provider.additions  # whatever is wrong with them is to be said
-        return provider.entry.fields.env_key or ""
-    if plugin == SHARED and provider.login is not None and provider.login.store.kind == "file":
-        _ = provider.additions
-        if provider.entry.fields.base_url is not None:  # else it follows from the login, which may change
-            _ = provider.base_url
-        return provider.login.store.place
-    return ""
+        variable, origin = provider.entry.fields.env_key or "", str(provider.base_url.origin)
+        return {"variable": variable, "stored": stored, "origin": origin}
+    if stored and provider.entry.fields.base_url is not None:  # else it follows from the login, which may change
+        _ = provider.base_url
+    return {"stored": stored}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
@@ -114,4 +115,42 @@ def test_warm_and_cold_agree(home):
 def test_a_line_break_in_dotenv_is_no_end_of_a_key(home, dotenv):
     """A carriage return alone is part of the value there, and then the value cannot be sent."""
     dotenv(b"LAB_KEY=abc\rdef\n")
+    assert token([]) is None
+
+
+def store(home, mode=0o600, **fields):
+    """A key for `lab`, as `keyfob login` stores it."""
+    path = home / "keyfob" / "envkey" / "lab.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"origin": "https://lab.example", "api_key": "key-stored", **fields}))
+    path.chmod(mode)
+
+
+def test_a_stored_key_is_the_token_where_the_variable_is_unset(home, dotenv, monkeypatch):
+    """Blank is unset, in `.env` too."""
+    store(home)
+    assert token([]) == "key-1"
+    monkeypatch.setenv("LAB_KEY", " ")
+    assert token([]) == token(["lab"]) == "key-stored" == Host(os.environ).provider("lab").credential().token
+    monkeypatch.setenv("LAB_KEY", "key-1")
+    dotenv(b"LAB_KEY=\n")
+    assert token([]) == "key-stored" == Host(os.environ).provider("lab").credential().token
+
+
+@pytest.mark.parametrize(
+    "stored", [{"origin": "https://other.example"}, {"api_key": ""}, {"api_key": "a\nb"}, {"mode": 0o644}]
+)
+def test_a_stored_key_that_is_not_to_be_used_is_left_to_the_command(home, monkeypatch, stored):
+    """It knows how to say why."""
+    store(home, **stored)
+    monkeypatch.delenv("LAB_KEY")
+    assert token([]) is None
+
+
+def test_a_stored_key_is_not_read_where_keys_are_kept_elsewhere(home, monkeypatch):
+    """The file is not the place then."""
+    store(home)
+    monkeypatch.delenv("LAB_KEY")
+    (home / "config.toml").write_text('cli_auth_credentials_store = "ephemeral"\n' + CONFIG)
+    assert Host(os.environ).remember()
     assert token([]) is None

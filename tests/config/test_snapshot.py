@@ -303,7 +303,7 @@ def test_a_host_takes_the_plugin_from_it(places):
 
 def test_a_saved_route_is_read_back(places):
     """All four fields."""
-    assert save(places, None, Watched(), "x", {"x": Routed("envkey", "VAR", "/f", "3")}, time.time())
+    assert save(places, None, Watched(), "x", {"x": Routed("envkey", "/f", "3", "VAR")}, time.time())
     held = load(places).routed("x")
     assert (held.plugin, held.variable, held.file, held.line) == ("envkey", "VAR", "/f", "3")
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LAB = '[model_providers.x]\nbase_url = "http://127.0.0.1:1/v1"\nrequires_openai_auth = true\n'
+KEYED = '[model_providers.x]\nbase_url = "https://lab.example/v1"\nenv_key = "LAB_KEY"\n'
 
 often = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 seldom = settings(often, max_examples=20)
@@ -103,6 +104,36 @@ def test_the_warm_path_answers_as_the_whole_way_or_not_at_all(data: bytes, mode:
             # What cannot stand in a header the command does not print either.
             assert said == "" or "cannot stand in an HTTP header" in said
             assert credential is None or credential.token == found.strip()
+
+
+keys = st.fixed_dictionaries(
+    {},
+    optional={
+        "origin": st.sampled_from(["https://lab.example", "https://other.example", "https://lab.example:443", None, 1]),
+        "api_key": st.sampled_from(["sk-1", "", " ", " sk-1", "sk-\n1", "sk-é", 5, None]),
+        "more": values,
+    },
+)
+
+
+@often
+@given(keys.map(lambda found: json.dumps(found).encode()) | files(), st.sampled_from([0o600, 0o600, 0o644]))
+@example(b'{"origin": "https://lab.example", "api_key": "sk-1"}', 0o600)
+def test_the_warm_path_answers_for_a_stored_key_as_the_whole_way_or_not_at_all(data: bytes, mode: int) -> None:
+    """For any file; and for the sound one of that origin it does."""
+    with home(b"{}") as path:
+        (path.parent / "config.toml").write_text(KEYED)
+        stored = path.parent / "keyfob" / "envkey" / "x.json"
+        stored.parent.mkdir(parents=True)
+        stored.write_bytes(data)
+        stored.chmod(mode)
+        found = warm.key(str(stored), "https://lab.example")
+        credential, said = told(whole(path).provider("x").credential)
+        if found is not None:
+            assert said == "" or "cannot stand in an HTTP header" in said
+            assert credential is None or credential.token == found
+        elif mode == 0o600:
+            assert credential is None
 
 
 def test_the_warm_path_answers_for_sound_logins() -> None:

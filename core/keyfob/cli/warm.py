@@ -1,4 +1,4 @@
-"""The warm path of `keyfob token PROVIDER`: a snapshot that holds true and a variable that is set.
+"""The warm path of `keyfob token PROVIDER`: a snapshot that holds true, and a variable that is set or a sound file.
 
 It only ever answers; whatever is out of the ordinary is left to the command itself, which reads everything anew and
 says what is wrong. Nothing may be imported here that the interpreter has not loaded anyway, but for what is ours and
@@ -28,10 +28,11 @@ def token(arguments: "list[str]") -> "str | None":
     routed = held.routed(provider)
     if routed is None:
         return None
-    value = _value(routed, places)
+    given = _variable(routed.variable, places.dotenv) if routed.plugin == "envkey" else ""
+    value = _stored(routed) if given == "" else given
     if not value or illegal_part(value) is not None:
         return None
-    heeds = len(words) < len(arguments) and routed.plugin != "envkey"  # a variable cannot be renewed
+    heeds = len(words) < len(arguments) and not given  # a variable cannot be renewed
     return value if not heeds or _noted(value, provider, places) else None
 
 
@@ -52,15 +53,16 @@ def _noted(value: str, provider: str, places: Places) -> bool:
     return True
 
 
-def _value(routed: snapshot.Routed, places: Places) -> "str | None":
-    if routed.plugin == "envkey":
-        return _variable(routed.variable, places.dotenv)
-    if routed.plugin != "openai" or not routed.variable or any(map(os.environ.get, _BEFORE_A_LOGIN)):
+def _stored(routed: snapshot.Routed) -> "str | None":
+    """The token that its file holds; both kinds of file are read by the same module."""
+    if not routed.stored or (routed.plugin == "openai" and any(map(os.environ.get, _BEFORE_A_LOGIN))):
         return None
     import importlib
 
     warm = importlib.import_module(_WARM)
-    return str(warm.token(routed.variable, time.time()) or "")
+    if routed.plugin == "envkey":
+        return str(warm.key(routed.stored, routed.origin) or "")
+    return str(warm.token(routed.stored, time.time()) or "")
 
 
 # What goes before a stored login, and the module of the plugin that reads one; core names plugins and imports none.
@@ -68,8 +70,8 @@ _BEFORE_A_LOGIN = ("CODEX_API_KEY", "CODEX_ACCESS_TOKEN")
 _WARM = "keyfob_openai.warm"
 
 
-def _variable(name: str, dotenv: str) -> str:
-    """The value of an environment variable, blanks trimmed; what `.env` says goes before it."""
+def _variable(name: str, dotenv: str) -> "str | None":
+    """The value of an environment variable, blanks trimmed; what `.env` says goes before it. None: not known."""
     value = os.environ.get(name, "")
     if os.path.exists(dotenv):
         from keyfob.config.dotenv import parse
@@ -78,5 +80,5 @@ def _variable(name: str, dotenv: str) -> str:
             with open(dotenv, encoding="utf-8", newline="") as file:
                 value = parse(file.read(), os.environ)[0].get(name, value)
         except (OSError, ValueError):
-            return ""
+            return None
     return value.strip()

@@ -27,18 +27,33 @@ SETTLED = 2.0
 BYPASS = ("KEYFOB_ASKING", "KEYFOB_DISABLE_PLUGINS")
 _LIMIT = 64 * 1024 * 1024
 _ABSENT = "-"
+# Of a provider.
+_FIELDS = 6
 
 
 class Routed:
-    """Where one provider's requests get their credential: its plugin, the variable (or ""), and the deciding place."""
+    """Where one provider's requests get their credential: its plugin, and the place that decided on that.
 
-    __slots__ = ("file", "line", "plugin", "variable")
+    variable: the one that may hold it. stored: the file that may. origin: what a stored one has to be bound to. Each is
+    "" where there is none.
+    """
 
-    def __init__(self, plugin: str, variable: str, file: str, line: str) -> None:
+    __slots__ = ("file", "line", "origin", "plugin", "stored", "variable")
+
+    def __init__(
+        self, plugin: str, file: str, line: str, variable: str = "", stored: str = "", origin: str = ""
+    ) -> None:
         self.plugin = plugin
-        self.variable = variable
         self.file = file
         self.line = line
+        self.variable = variable
+        self.stored = stored
+        self.origin = origin
+
+    @property
+    def fields(self) -> "list[str]":
+        """As its line holds them."""
+        return [self.plugin, self.file, self.line, self.variable, self.stored, self.origin]
 
 
 class Snapshot:
@@ -53,7 +68,7 @@ class Snapshot:
     def routed(self, provider: str) -> "Routed | None":
         """Where `provider` is routed, or None if the snapshot does not know."""
         fields = self._find(f"provider\t{provider}") if _plain(provider) else []
-        return Routed(*fields) if len(fields) == 4 and fields[0] else None
+        return Routed(*fields) if len(fields) == _FIELDS and fields[0] else None
 
     @property
     def ids(self) -> "list[str]":
@@ -202,8 +217,7 @@ def save(
     """
     lines = [*watched.lines(), f"default\t{default}"]
     for provider, routed in providers.items():
-        known = [routed.plugin, routed.variable, routed.file, routed.line] if routed else [""] * 4
-        fields = [provider, *known]
+        fields = [provider, *(routed.fields if routed else [""] * _FIELDS)]
         if all(map(_plain, fields)):
             lines.append("\t".join(["provider", *fields]))
     body = _header(places, profile) + "\n".join(lines)

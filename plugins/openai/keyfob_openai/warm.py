@@ -1,4 +1,4 @@
-"""`keyfob token` for a login in the file store that needs nothing done: no lock, no network, few imports.
+"""`keyfob token` for a login or a key in the file store that needs nothing done: no lock, no network, few imports.
 
 It only ever answers; whatever is out of the ordinary is left to the whole command: see login.py for what is ordinary.
 """
@@ -23,6 +23,15 @@ def token(path: str, now: float) -> "str | None":
         return _token(data, now)
     except (OSError, ValueError, KeyError, RecursionError):
         return None
+
+
+def key(path: str, origin: str) -> "str | None":
+    """The key of another provider in the file at `path`, as `keyfob login` stores it, if it is bound to that origin."""
+    try:
+        data = parsed(_read(path).decode("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return _text(data.get("api_key")) if isinstance(data, dict) and data.get("origin") == origin else None
 
 
 def _token(data: "dict[str, object]", now: float) -> "str | None":
