@@ -97,7 +97,8 @@ def _stored(login: Login) -> Standing:
     except StoreError as error:
         return _faulty(login, UNREADABLE, error, error.hint or "keyfob doctor")
     except DamagedLoginError as error:
-        return _faulty(login, DAMAGED, error, _mend(login))
+        keep = f"move {login.store.place} away first, to keep it; " if login.store.kind == "file" else ""
+        return _faulty(login, DAMAGED, error, f"{keep}{error.hint}")
     except CredentialError as error:
         return _faulty(login, UNUSABLE, error, error.hint)
 
@@ -105,14 +106,6 @@ def _stored(login: Login) -> Standing:
 def _faulty(login: Login, state: str, problem: KeyfobError, hint: str | None) -> Standing:
     """Asked after reading: the store may tell the place only then."""
     return Standing(state, usable=False, place=login.store.place, problem=problem, hint=hint)
-
-
-def _mend(login: Login) -> str:
-    """What to do about a login that is damaged."""
-    ways = f"keyfob login {login.provider} --with-{login.records.methods[0]} --replace"
-    if login.shared:
-        ways = f"codex login, or {ways}"
-    return f"move {login.store.place} away first, to keep it; {ways}" if login.store.kind == "file" else ways
 
 
 def _nobody(login: Login) -> Standing:

@@ -29,10 +29,11 @@ class Leftover:
     def __str__(self) -> str:
         return f"no provider uses what is stored there; keyfob logout {self.provider} removes it"
 
-    def remove(self) -> bool:
-        """Whether it was still there. Its issuer is not told: only its plugin could. Raises StoreError."""
+    def remove(self) -> None:
+        """Remove it. Its issuer is not told: only its plugin could. Raises StoreError."""
         with self.store.lock(), self.store.writing():
-            return self.store.delete()
+            self.store.clear()
+            self.store.remove()
 
 
 def leftovers(session: Session, provider: str | None = None) -> list[Leftover]:

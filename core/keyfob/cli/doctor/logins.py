@@ -70,7 +70,7 @@ def _said(login: Login, found: Standing) -> str:
     if problem:
         message = f"{message}: {problem}"
     if found.failures:
-        message = f"{message}; {found.failures} failures in a row, not tried again before {rfc3339(found.not_before)}"
+        message = f"{message}; failures in a row: {found.failures}, not tried again before {rfc3339(found.not_before)}"
     if found.record and found.record.expires_at is not None:
         message = f"{message}; good until {rfc3339(found.record.expires_at)}"
     return message
