@@ -147,9 +147,9 @@ class SecretServiceEntry:
         except TimeoutError as error:
             raise entry.silent(patience) from error
         except DBusErrorResponse as error:
-            raise self._refused(str(error.name)) from error
+            raise self._refused(str(error.name)) from None
         except (secretstorage.SecretStorageException, OSError) as error:
-            raise entry.broken(self.name, type(error).__name__) from error
+            raise entry.broken(self.name, type(error).__name__) from None
 
     def _refused(self, name: str) -> Exception:
         """By the name of a D-Bus error."""
