@@ -71,6 +71,16 @@ def write_login(home: Home, login: dict[str, Any]) -> dict[str, Any]:
     return login
 
 
+def write_key(home: Home) -> None:
+    """Store the key of `lab` as `keyfob login lab --with-api-key` does."""
+    folder = os.path.join(home.codex_home, "keyfob", "envkey")
+    os.makedirs(folder, mode=0o700)
+    with open(
+        os.open(os.path.join(folder, "lab.json"), os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8"
+    ) as file:
+        json.dump({"origin": "https://llm.example.com", "api_key": KEY}, file, indent=2)
+
+
 def _padded(token: str) -> str:
     claims = token.split(".")[1]
     return jwt(**json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4))), scp=["openid"] * _SCOPES)

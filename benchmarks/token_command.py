@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 import measuring
-from homes import KEY, Home, make_home, write_login
+from homes import KEY, Home, make_home, write_key, write_login
 from measuring import Row
 
 from keyfob.testing.issuer import Issuer
@@ -28,6 +28,7 @@ _GOALS = {
     "keyfob token, warm": 1.3,
     "keyfob token, ChatGPT login in a file": 2.0,
     "keyfob token, API key in a file": 2.0,
+    "keyfob token, stored key of another provider": 2.0,
 }
 _KEYFOB = [os.path.join(sysconfig.get_path("scripts"), "keyfob"), "token", "lab"]
 _NAIVE = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "naive_cli.py"), "token", "lab"]
@@ -63,17 +64,20 @@ def _variants(warm: Home, cold: Home) -> dict[str, Callable[[], float]]:
 
 
 def _of_logins(folder: str) -> dict[str, Callable[[], float]]:
-    """A ChatGPT login that is good for an hour, and an API key, each stored in auth.json."""
+    """A ChatGPT login that is good for an hour, and an API key, each in auth.json; and a key of another provider's."""
     chatgpt, api_key = (
         make_home(os.path.join(folder, name), PROVIDERS, "requires_openai_auth = true") for name in ("chatgpt", "key")
     )
     token = write_login(chatgpt, Issuer().login())["tokens"]["access_token"]
     write_login(api_key, {"auth_mode": "apikey", "OPENAI_API_KEY": KEY})
-    for home in (chatgpt, api_key):
+    other = make_home(os.path.join(folder, "other"), PROVIDERS, 'env_key = "UNSET_KEY"')
+    write_key(other)
+    for home in (chatgpt, api_key, other):
         write_snapshot(home, _KEYFOB)
     return {
         "keyfob token, ChatGPT login in a file": process(_KEYFOB, chatgpt, f"{token}\n"),
         "keyfob token, API key in a file": process(_KEYFOB, api_key, f"{KEY}\n"),
+        "keyfob token, stored key of another provider": process(_KEYFOB, other, f"{KEY}\n"),
     }
 
 
