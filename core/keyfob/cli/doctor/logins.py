@@ -113,7 +113,12 @@ def _unusable(problem: KeyfobError, setting: str) -> Finding:
     from keyfob.stores.entry import NoKeyringError
 
     if isinstance(problem, DamagedLoginError):
-        return Finding("stores", "problem", str(problem), "keyfob logout, which removes all of them; then keyfob login")
+        return Finding(
+            "stores",
+            "problem",
+            str(problem),
+            "keyfob logout openai, which removes all of them; then keyfob login openai",
+        )
     level: Level = "note" if setting == "auto" and isinstance(problem, NoKeyringError) else "problem"
     return Finding("stores", level, str(problem), None if level == "note" else problem.hint)
 
