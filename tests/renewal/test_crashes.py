@@ -92,7 +92,7 @@ def check_start(program: Program, home: Signed) -> str:
         assert row in ("sent once", "sent twice"), row
         assert got["error"] == "renewal-interrupted", got
         assert "was interrupted at 20" in got["message"]
-        assert got["hint"] == "keyfob login"
+        assert got["hint"] == "keyfob login lab"
     assert home.presented.count(home.first) <= (2 if row.startswith("sent") else 1)
     total = len(home.presented)
     assert program.run(home) == got
