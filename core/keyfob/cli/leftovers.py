@@ -9,7 +9,6 @@ from urllib.parse import unquote
 
 from keyfob.cli.logins import logins
 from keyfob.errors import DamagedLoginError, KeyfobError
-from keyfob.stores.choice import SHARED, places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +37,8 @@ class Leftover:
 
 def leftovers(session: Session, provider: str | None = None) -> list[Leftover]:
     """Each of them, or those of one name. A keyring that cannot be looked into is passed over."""
+    from keyfob.stores.choice import places
+
     home = session.places.codex_home
     used = {(session.host.provider(login.provider).route.plugin, login.provider) for login in logins(session)}
     stored = (each for each in _stored(home) if each not in used and provider in (None, each[1]))
@@ -51,6 +52,8 @@ def leftovers(session: Session, provider: str | None = None) -> list[Leftover]:
 
 def _stored(codex_home: str) -> Iterator[tuple[str, str]]:
     """Plugin and provider of each login that ever was stored: its lock stays, wherever it was itself."""
+    from keyfob.stores.choice import SHARED
+
     top = os.path.join(codex_home, "keyfob")
     for folder in sorted(os.listdir(top)) if os.path.isdir(top) else ():
         plugin = os.path.join(top, folder)
