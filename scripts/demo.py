@@ -1,4 +1,4 @@
-"""The demo: a model server on loopback, a provider entry of every kind, and a streaming request through each.
+"""The demo: a model server and an issuer on loopback, an entry of every kind, and a streaming request through each.
 
 Everything is made in a temporary folder and with an environment of its own: nothing of yours is read, nothing is left.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import keyfob.httpx
 from keyfob import Host, KeyfobError
 from keyfob.config.places import Places
+from keyfob.testing import Issuer
 from keyfob.testing.model_server import Answer, ModelServer
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ env_http_headers = {{ "X-Team-Key" = "TEAM_KEY" }}
 base_url = "{origin}/shared/v1"
 auth = {{ command = "keyfob", args = ["token", "shared"] }}
 
-[model_providers.chatgpt]                # the OpenAI login
+[model_providers.chatgpt]                # the OpenAI login, as Codex keeps it; it has expired and is renewed first
 base_url = "{origin}/chatgpt/v1"
 requires_openai_auth = true
 """
@@ -80,11 +81,13 @@ DEMANDED: Final = {
     "corp": ("Authorization", "Bearer corp-token"),
     "team": ("X-Team-Key", "team-key"),
     "shared": ("Authorization", "Bearer shared-key"),
+    "chatgpt": ("Authorization", "Bearer {access_token}"),  # of the login that is stored by then
 }
 
 OWN_CONFIGURATION: Final = (
     ("keyfob providers", "your entries; is each ready?"),
     ("keyfob explain PROVIDER", "what decides, with file and line"),
+    ("keyfob status", "how are you signed in?"),
     ("keyfob check", "asks each for its models"),
     ("keyfob request models --provider PROVIDER", "one real request"),
     ("keyfob exec PROVIDER -- COMMAND", "COMMAND, given base URL and key"),
@@ -105,9 +108,12 @@ class Outcome:
 
 def main() -> int:
     """Run the demo; the exit code says whether every provider did what it should."""
-    server = ModelServer(answers={"responses": [Answer(drip_s=0.03)]}, accepts=accepts, text="Hello from the model.")
-    with server, tempfile.TemporaryDirectory(prefix="keyfob-demo-") as folder:
-        host = make_host(folder, server.origin)
+    with (
+        tempfile.TemporaryDirectory(prefix="keyfob-demo-") as folder,
+        Issuer() as issuer,
+        make_server(folder) as server,
+    ):
+        host = make_host(folder, server.origin, issuer)
         print(f"A model server listens at {server.origin}.\nconfig.toml and keyfob.toml are in {folder}.\n")
         outcomes = [run(host.provider(provider), server) for provider in host.configuration.user_ids]
     print_table(outcomes)
@@ -115,25 +121,38 @@ def main() -> int:
     return 0 if all(outcome.expected for outcome in outcomes) else 1
 
 
-def accepts(received: Received) -> bool:
-    """Whether a request carries just what its provider's entry says. The first part of the path names the provider."""
-    name, value = DEMANDED[received.path.split("/")[1]]
-    return received.header(name) == value
+def make_server(folder: str) -> ModelServer:
+    """A server that lets a request in if it carries just what its entry says; its path begins with the provider."""
+
+    def accepts(received: Received) -> bool:
+        name, value = DEMANDED[received.path.split("/")[1]]
+        return received.header(name) == (value and value.format(**stored_tokens(folder)))
+
+    return ModelServer(answers={"responses": [Answer(drip_s=0.03)]}, accepts=accepts, text="Hello from the model.")
 
 
-def make_host(folder: str, origin: str) -> Host:
-    """A host whose whole world is `folder`."""
+def stored_tokens(folder: str) -> dict[str, str]:
+    """The tokens of the login that is stored now."""
+    with open(os.path.join(folder, "auth.json"), encoding="utf-8") as file:
+        tokens: dict[str, str] = json.load(file)["tokens"]
+    return tokens
+
+
+def make_host(folder: str, origin: str, issuer: Issuer) -> Host:
+    """A host whose whole world is `folder`, with a login that has expired and that `issuer` renews."""
     write(folder, "config.toml", CONFIG_TOML.format(origin=origin))
     write(folder, "keyfob.toml", KEYFOB_TOML.format(origin=origin))
     write(folder, "corp-token", "corp-token\n")
-    environ = {**ENVIRON, "PATH": os.environ.get("PATH", os.defpath)}
+    write(folder, "auth.json", json.dumps(issuer.login(expires_in=-60)))
+    environ = {**ENVIRON, **issuer.environ, "PATH": os.environ.get("PATH", os.defpath)}
     places = Places(folder, system=os.path.join(folder, "system"), cache=os.path.join(folder, "cache"))
     return Host(environ, places=places)
 
 
 def write(folder: str, name: str, text: str) -> None:
-    """Write a file."""
-    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+    """Write a file that nobody else can read."""
+    descriptor = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
 
 
