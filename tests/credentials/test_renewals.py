@@ -206,7 +206,7 @@ class Crowd:
 
 
 PROGRAM = """
-import os, pathlib, sys, threading, time
+import os, pathlib, sys, threading, time, warnings
 from tests.credentials.worlds import World
 from keyfob.credentials.renewals import renewals
 
@@ -251,6 +251,7 @@ class TestProcess:
     def test_a_forked_child_forgets_it(self, tmp_path: Path) -> None:
         """It waits for its parent's lock as for any other's, and adopts what it finds; the parent is not disturbed."""
         program = """
+warnings.simplefilter("ignore")  # from 3.12 on Python warns of a fork beside a thread, which is what is tried here
 pid = os.fork()
 if pid == 0:
     assert renewals._under_way == {}
