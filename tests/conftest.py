@@ -16,7 +16,7 @@ _NO_HOME: Final = os.path.join(tempfile.gettempdir(), f"keyfob-no-home-{os.getpi
 _FOLDERS: Final = ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
 # What whoever runs the tests has set for keyfob, Codex, SDKs and their networks must not change the tests.
 _FOREIGN: Final = ("AZURE_", "CODEX_", "GOOGLE_", "KEYFOB_", "OPENAI_", "NO_COLOR", "FORCE_COLOR")
-_KEPT: Final = ("KEYFOB_E2E",)
+_KEPT: Final = ("KEYFOB_E2E", "KEYFOB_SCREENSHOTS")
 _ALL: Final = os.environ.get("KEYFOB_E2E") == "all"
 
 

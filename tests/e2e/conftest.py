@@ -11,6 +11,8 @@ import pytest
 from keyfob.testing.model_server import ModelServer
 
 from . import parts
+from .browser import Browser
+from .oidc import OidcServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +68,22 @@ def litellm_without_database(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         parts.litellm_proxy(upstream.base_url, None, workdir, master_key=key) as base_url,
     ):
         yield Proxy(base_url, upstream, key)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    _require("browser")
+    with Browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def oidc() -> Iterator[OidcServer]:
+    """A certified OAuth server of the test's own: what it was asked, only this test asked."""
+    _require("oidc")
+    with OidcServer() as server:
+        yield server
 
 
 def _require(part: parts.Part) -> None:

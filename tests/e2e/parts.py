@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-Part: TypeAlias = Literal["codex", "litellm", "openai2"]
+Part: TypeAlias = Literal["codex", "litellm", "openai2", "oidc", "browser"]
 
 _ROOT: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -26,6 +27,8 @@ _PARTS: Final[Mapping[Part, tuple[str, str]]] = {
     "codex": ("Codex's client", "tests/e2e/node/node_modules/@openai/codex-*/vendor/*/bin/codex"),
     "litellm": ("LiteLLM's proxy", ".venvs/litellm/bin/litellm"),
     "openai2": ("the OpenAI SDK 2.x", ".venvs/openai2/bin/python"),
+    "oidc": ("the OAuth server with its Node.js 22", "tests/e2e/node/node_modules/node-*/bin/node"),
+    "browser": ("what drives the browser", ".venvs/browser/bin/python"),
 }
 
 PROXY_MODEL: Final = "demo-model"
@@ -41,7 +44,11 @@ _STOP_PATIENCE_S: Final = 10.0
 def missing(part: Part) -> str | None:
     """Return why a test that needs `part` cannot run, with the command that makes it; None if it is there."""
     name, place = _PARTS[part]
-    return None if _find(part) else f"{name} is not installed ({place}): run scripts/setup-e2e"
+    if not _find(part):
+        return f"{name} is not installed ({place}): run scripts/setup-e2e"
+    if part == "browser" and not shutil.which("chromium"):
+        return "there is no chromium (Debian: apt-get install chromium)"
+    return None
 
 
 def codex_binary() -> str:
@@ -60,6 +67,24 @@ def openai2_python() -> str:
         LookupError: it is not installed; the text is `missing`'s.
     """
     return _require("openai2")
+
+
+def node22() -> str:
+    """Return the path of the Node.js that oidc-provider runs on: it needs a newer one than some systems have.
+
+    Raises:
+        LookupError: it is not installed; the text is `missing`'s.
+    """
+    return _require("oidc")
+
+
+def browser_python() -> str:
+    """Return the Python of the environment that has Playwright.
+
+    Raises:
+        LookupError: it, or Chromium, is not installed; the text is `missing`'s.
+    """
+    return _require("browser")
 
 
 def offline_environ(home: str) -> dict[str, str]:
@@ -115,9 +140,9 @@ def _find(part: Part) -> str | None:
 
 
 def _require(part: Part) -> str:
-    if found := _find(part):
-        return found
-    raise LookupError(missing(part))
+    if reason := missing(part):
+        raise LookupError(reason)
+    return _find(part) or ""
 
 
 # LiteLLM's configuration. YAML reads JSON.
