@@ -1,10 +1,11 @@
-"""A small issuer on loopback that rotates refresh tokens as OpenAI's does, and remembers who presented which one.
+"""A small issuer on loopback: people sign in at it, and it rotates refresh tokens, as OpenAI's does.
 
     with Issuer(lifetime=60) as issuer:
         write(issuer.login(expires_in=-1))          # an auth.json whose access token has expired
         run_something(env=issuer.environ)
     assert issuer.renewals == 1 and not issuer.reused
 
+It remembers what it was asked, and who presented which token. How people sign in: keyfob.testing.sign_in.
 Standard library only.
 """
 
@@ -15,21 +16,30 @@ import json
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import ceil
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from urllib.parse import parse_qsl
+
+from keyfob.testing.answers import Answer, Received
+from keyfob.testing.listener import Listener
+from keyfob.testing.openai_api import content_of
+from keyfob.testing.sign_in import EXCHANGE, SignIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Scripted = int | tuple[int, Any] | Callable[["Issuer", dict[str, Any]], tuple[int, Any]] | None
+    from keyfob.testing import answers
+    from keyfob.testing.openai_api import Content
 
-__all__ = ["Issuer", "Presented", "jwt"]
+    Scripted = answers.Scripted | Callable[["Issuer", dict[str, Any]], answers.Scripted]
 
-CLAIM = "https://api.openai.com/auth"
+__all__ = ["CLAIM", "Issuer", "Presented", "jwt"]
+
+CLAIM: Final = "https://api.openai.com/auth"
+CLIENT_ID: Final = "app_EMoamEEZ73f0CkXaXp7hrann"
+"""Codex's own, which is public."""
 
 
 def jwt(**claims: Any) -> str:
@@ -43,23 +53,36 @@ def _segment(data: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """One request: the name of its endpoint, its fields (of the query, the form or the JSON object), and as it came."""
+
+    endpoint: str
+    fields: dict[str, Any] = field(repr=False)
+    received: Received
+
+
+@dataclass(frozen=True, slots=True)
 class Presented:
-    """One request to the token endpoint: fields, headers (names in lower case), when, and the answer's status."""
+    """One request to renew a login: fields, headers (names in lower case), when, and the answer's status."""
 
     fields: dict[str, Any] = field(repr=False)
     headers: dict[str, str] = field(repr=False)
     at: float
-    status: int
+    status: int | None
+    """None if the script says to hang or to close instead."""
 
 
 class Issuer:
     """An issuer on 127.0.0.1, for `with`.
 
     lifetime: seconds that its access tokens live. reuse: what a refresh token that was spent before gets: `refuse`
-    answers `refresh_token_reused`; `revoke` also kills every token of its family. delay: seconds before each answer.
-    answers: what to answer at the token endpoint, in order, before the ordinary way of things takes over: a status, a
-    status with a body (a dict is sent as JSON, bytes as they are), a function of the issuer and the request's fields
-    that returns these, or None for the ordinary answer. headers: sent with each answer.
+    answers `refresh_token_reused`; `revoke` also kills every token of its family. delay: seconds before each answer of
+    the token endpoint. headers: sent with each answer. account, plan, email, claims: what its tokens claim; an account
+    of None is not claimed, and `claims` are further ones of OpenAI's own, such as `organizations`.
+
+    answers: what to answer to renewals, in order, before the ordinary way of things takes over: each as in a model
+    server's script, or a function of the issuer and the request's fields that returns such a thing; None is the
+    ordinary answer. `sign_in` has the same for its own endpoints.
     """
 
     def __init__(
@@ -70,14 +93,18 @@ class Issuer:
         delay: float = 0.0,
         answers: list[Scripted] | None = None,
         headers: dict[str, str] | None = None,
-        account: str = "acct-1",
+        account: str | None = "acct-1",
         plan: str = "pro",
         email: str = "somebody@example.com",
+        claims: dict[str, Any] | None = None,
     ) -> None:
         self.lifetime, self.reuse, self.delay = lifetime, reuse, delay
         self.answers: list[Scripted] = answers or []
         self.headers = headers or {}
-        self.account, self.plan, self.email = account, plan, email
+        self.account, self.plan, self.email, self.claims = account, plan, email, claims or {}
+        self.client_id = CLIENT_ID
+        self.sign_in = SignIn(self)
+        self.asked: list[Asked] = []
         self.presented: list[Presented] = []
         self.revoked: list[dict[str, Any]] = []
         self.personal: dict[str, dict[str, Any]] = {}
@@ -87,20 +114,19 @@ class Issuer:
         self._count = 0
 
     def __enter__(self) -> Self:
-        self._server = _Server(("127.0.0.1", 0), self)
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), name="issuer", daemon=True).start()
+        self._listener = Listener(0, self._decide, _content)
+        self._listener.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._listener.stop()
 
     # Where it is
 
     @property
     def url(self) -> str:
         """Its origin."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://127.0.0.1:{self._listener.server_address[1]}"
 
     @property
     def environ(self) -> dict[str, str]:
@@ -109,6 +135,7 @@ class Issuer:
             "CODEX_REFRESH_TOKEN_URL_OVERRIDE": f"{self.url}/oauth/token",
             "CODEX_REVOKE_TOKEN_URL_OVERRIDE": f"{self.url}/oauth/revoke",
             "CODEX_AUTHAPI_BASE_URL": f"{self.url}/api/accounts",
+            "KEYFOB_OPENAI_ISSUER": self.url,
         }
 
     # What it gives out
@@ -127,11 +154,21 @@ class Issuer:
             **fields,
         }
 
+    def signed_in(self) -> dict[str, Any]:
+        """What the token endpoint answers to somebody who has signed in: the tokens of a new login."""
+        with self._lock:
+            return self._answered(self._issued(f"family-{self._count}"))
+
+    def _answered(self, tokens: dict[str, str]) -> dict[str, Any]:
+        return {**tokens, "expires_in": int(self.lifetime), "token_type": "bearer"}
+
     def _issued(self, family: str, expires_in: float | None = None) -> dict[str, str]:
         self._count += 1
         now, life = time.time(), self.lifetime if expires_in is None else expires_in
         expires_at = ceil(now + life)  # whole seconds: Codex reads no other
-        own = {"chatgpt_account_id": self.account, "chatgpt_plan_type": self.plan}
+        own = {"chatgpt_plan_type": self.plan, **self.claims}
+        if self.account is not None:
+            own["chatgpt_account_id"] = self.account
         refresh_token = f"rt-{self._count}-{family}"
         self._current[refresh_token] = family
         return {
@@ -145,7 +182,7 @@ class Issuer:
     @property
     def renewals(self) -> int:
         """How many times a login was renewed."""
-        return sum(200 <= each.status < 300 for each in self.presented)
+        return sum(200 <= (each.status or 0) < 300 for each in self.presented)
 
     @property
     def reused(self) -> list[str]:
@@ -159,32 +196,46 @@ class Issuer:
 
     # Answering
 
-    def _answer(self, path: str, headers: dict[str, str], fields: dict[str, Any]) -> tuple[int, Any]:
-        if path.endswith("/oauth/token"):
-            return self._token(headers, fields)
-        if path.endswith("/oauth/revoke"):
-            self.revoked.append(fields)
-            return 200, {}
-        if path.endswith("/whoami"):
-            token = headers.get("authorization", "").removeprefix("Bearer ")
-            return (200, self.personal[token]) if token in self.personal else (401, {"error": {"code": "invalid"}})
-        return 404, {}
-
-    def _token(self, headers: dict[str, str], fields: dict[str, Any]) -> tuple[int, Any]:
-        at = time.time()
-        with self._lock:
-            scripted = self.answers.pop(0) if self.answers else None
-        if self.delay:
-            time.sleep(self.delay)
+    def _decide(self, received: Received) -> Answer:
+        fields = _fields(received)
+        asked, at = Asked(_endpoint(received, fields), fields, received), time.time()
+        scripted = self._next(asked.endpoint)
+        if asked.endpoint.startswith("token."):
+            self._listener.stopping.wait(self.delay)
         if callable(scripted):
-            status, body = scripted(self, fields)
-        elif scripted is not None:
-            status, body = scripted if isinstance(scripted, tuple) else (scripted, {})
-        else:
-            status, body = self.renewed(fields)
+            scripted = scripted(self, fields)
+        answer = self._ordinary(asked) if scripted is None else Answer.of(scripted)
+        self._remember(asked, answer, at)
+        return replace(answer, headers={**self.headers, **answer.headers})
+
+    def _next(self, endpoint: str) -> Scripted:
         with self._lock:
-            self.presented.append(Presented(fields, headers, at, status))
-        return status, body
+            script = self.answers if endpoint == _REFRESH else self.sign_in.answers.get(endpoint)
+            return script.pop(0) if script else None
+
+    def _remember(self, asked: Asked, answer: Answer, at: float) -> None:
+        status = None if answer.silent else answer.status
+        with self._lock:
+            self.asked.append(replace(asked, received=replace(asked.received, answered=status)))
+            if asked.endpoint == _REFRESH:
+                headers = {name.lower(): value for name, value in asked.received.headers}
+                self.presented.append(Presented(asked.fields, headers, at, status))
+
+    def _ordinary(self, asked: Asked) -> Answer:
+        if asked.endpoint in self.sign_in.endpoints:
+            return self.sign_in.endpoints[asked.endpoint](asked.fields)
+        if asked.endpoint == _REFRESH:
+            status, body = self.renewed(asked.fields)
+            return Answer(status, body=body)
+        if asked.endpoint == "revoke":
+            self.revoked.append(asked.fields)
+            return Answer()
+        return self._whoami(asked.received) if asked.endpoint == "whoami" else Answer(404)
+
+    def _whoami(self, received: Received) -> Answer:
+        token = (received.header("authorization") or "").removeprefix("Bearer ")
+        known = self.personal.get(token)
+        return Answer(body=known) if known is not None else Answer(401, body={"error": {"code": "invalid"}})
 
     def renewed(self, fields: dict[str, Any]) -> tuple[int, Any]:
         """The ordinary answer: new tokens for one that is current, and what `reuse` says for one that was spent."""
@@ -193,7 +244,7 @@ class Issuer:
             family = self._current.pop(token, None)
             if family is not None:
                 self._spent[token] = family
-                return 200, {**self._issued(family), "expires_in": int(self.lifetime), "token_type": "bearer"}
+                return 200, self._answered(self._issued(family))
             if token not in self._spent:
                 return 400, {"error": "invalid_grant"}
             if self.reuse == "revoke":
@@ -202,36 +253,42 @@ class Issuer:
             return 401, {"error": {"code": "refresh_token_reused", "message": "already used"}}
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
+_REFRESH: Final = "token.refresh"
+_ENDPOINTS: Final = {
+    ("GET", "/oauth/authorize"): "authorize",
+    ("POST", "/oauth/token"): _REFRESH,
+    ("POST", "/oauth/revoke"): "revoke",
+    ("GET", "/whoami"): "whoami",
+    ("POST", "/api/accounts/deviceauth/usercode"): "device.usercode",
+    ("POST", "/api/accounts/deviceauth/token"): "device.token",
+    ("GET", "/codex/device"): "device.page",
+    ("POST", "/codex/device"): "device.page",
+}
+"""Method, and how the path ends → the endpoint's name: at the token endpoint the grant decides."""
+_GRANTS: Final = {"authorization_code": "token.code", EXCHANGE: "token.exchange"}
 
-    def __init__(self, address: tuple[str, int], issuer: Issuer) -> None:
-        self.issuer = issuer
-        super().__init__(address, _Handler)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed is none of our business."""
+def _endpoint(received: Received, fields: dict[str, Any]) -> str:
+    found = next(
+        (
+            name
+            for (method, end), name in _ENDPOINTS.items()
+            if received.method == method and received.path.endswith(end)
+        ),
+        "unknown",
+    )
+    return _GRANTS.get(fields.get("grant_type", ""), found) if found == _REFRESH else found
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+def _fields(received: Received) -> dict[str, Any]:
+    """What was asked with: a JSON object, a form, or the query."""
+    text = received.body.decode(errors="replace") or received.query
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return dict(parse_qsl(text, keep_blank_values=True))
+    return found if isinstance(found, dict) else {}
 
-    def log_message(self, *_: object) -> None:
-        """Nothing is printed."""
 
-    def _respond(self) -> None:
-        text = self.rfile.read(int(self.headers.get("content-length") or 0))
-        fields = json.loads(text) if text.startswith(b"{") else dict(parse_qsl(text.decode()))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        status, body = self.server.issuer._answer(self.path, headers, fields)
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        for name, value in self.server.issuer.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_GET = do_POST = _respond  # noqa: N815  # the names that http.server calls
+def _content(answer: Answer, received: Received) -> Content:
+    return content_of(replace(answer, body={}) if answer.body is None else answer, received, "")
