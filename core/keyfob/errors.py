@@ -9,6 +9,11 @@ KeyfobError                     the root; not an httpx error: SDKs retry and hid
 ├── CredentialError             a credential cannot be had; nothing was sent              exit 1
 │   ├── MissingCredentialError  the place it comes from is empty
 │   ├── NotSignedInError        a login is needed first
+│   ├── SignInError             a sign-in did not come to a login
+│   │   ├── DeniedError         whoever was asked said no
+│   │   ├── ExpiredSignInError  nobody signed in in time
+│   │   ├── DisabledFlowError   the issuer has this way of signing in switched off
+│   │   └── PortError           there is no port for the browser to come back to
 │   ├── DamagedLoginError       a stored login that cannot be read
 │   ├── UnsupportedLoginError   a stored login of a kind that keyfob cannot use
 │   ├── OtherOriginError        a stored login that was made for another origin
@@ -133,6 +138,36 @@ class NotSignedInError(CredentialError):
     """The provider needs a login, and there is none."""
 
     code = "not-signed-in"
+
+
+class SignInError(CredentialError):
+    """A sign-in did not come to a login. What was stored before is as it was."""
+
+    code = "sign-in"
+
+
+class DeniedError(SignInError):
+    """Whoever was asked said no: the person, or the issuer's administrator (`access_denied`)."""
+
+    code = "access-denied"
+
+
+class ExpiredSignInError(SignInError):
+    """Nobody signed in in time."""
+
+    code = "sign-in-expired"
+
+
+class DisabledFlowError(SignInError):
+    """The issuer has this way of signing in switched off; another may work."""
+
+    code = "flow-disabled"
+
+
+class PortError(SignInError):
+    """There is no port on this machine for the browser to come back to."""
+
+    code = "port"
 
 
 class DamagedLoginError(CredentialError):

@@ -17,6 +17,7 @@ from keyfob.credentials.renewals import renewals
 from keyfob.errors import ConfigError
 from keyfob.lazy import lazy
 from keyfob.plugin.contract import Context
+from keyfob.plugin.interaction import Interaction, Nobody
 from keyfob.providers import Provider
 from keyfob.remembering import routed
 from keyfob.routing.installed import declarations, metadata_files
@@ -47,7 +48,8 @@ class Host:
     environ: the environment; `.env` of CODEX_HOME is layered over it and never changes it. profile: the name of a
     profile file. overrides: `key=value` texts, as `-c` takes them. places: where the files are; by default where
     `environ` says. warn: told, once, of each key that has no effect. clock: seconds since the epoch. renew: carries
-    out the renewals of logins; see `keyfob.credentials.renewals`.
+    out the renewals of logins; see `keyfob.credentials.renewals`. interaction: whoever may be asked to sign in; by
+    default nobody.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Host:
         warn: Callable[[Fault], None] = _warn,
         clock: Callable[[], float] = time.time,
         renew: Renew = renewals.start,
+        interaction: Interaction | None = None,
     ) -> None:
         self._environ = environ
         self._profile = profile
@@ -67,6 +70,7 @@ class Host:
         self._warn = warn
         self._clock = clock
         self.renew = renew
+        self._interaction = interaction or Nobody()
         self._stores: dict[tuple[str, str], Store] = {}
         self._providers: dict[str, Provider] = {}
         self._watched = snapshot.Watched()
@@ -103,7 +107,7 @@ class Host:
     @lazy
     def context(self) -> Context:
         """What plugins may touch."""
-        return Context(environ=self.environ, clock=self._clock, send=self._send)
+        return Context(environ=self.environ, clock=self._clock, send=self._send, interaction=self._interaction)
 
     def _send(self, exchange: Exchange) -> Answer:
         """Send one request to an issuer. The HTTP library is imported for it, not before."""

@@ -236,6 +236,17 @@ class Provider:
         else:
             self.policy.judge_sent(self.id, self.base_url.origin.host, stored=variable is None)
 
+    @property
+    def workspaces(self) -> tuple[str, ...]:
+        """The only ones that policy permits whoever signs in to belong to; empty: any."""
+        policy = self.policy if self.route.plugin == SHARED else None
+        return (policy.workspaces if policy else None) or ()
+
+    def see_that_one_may_sign_in(self) -> None:
+        """Raise PolicyError where policy permits no ChatGPT login: before anybody is sent to make one."""
+        if self.route.plugin == SHARED and self.policy is not None:
+            self.policy.judge_flow(self.id)
+
     @lazy
     def _forbidden(self) -> PolicyError | None:
         """Why the credential of a plugin that stores none may not go where it would; None if it may."""

@@ -26,7 +26,7 @@ COMMANDS = {
     "check": "ask providers for their models: reachable? credential accepted?",
     "exec": "run a command with a provider's base URL and key in its environment",
     "doctor": "look for what stands in the way, and say what mends it; changes nothing",
-    "login": "sign in to a provider, by storing a key or a token",
+    "login": "sign in to a provider, or store a key or a token for it",
     "status": "say how one is signed in: as whom, until when, and what to do",
     "logout": "sign out: revoke a login, and remove it everywhere",
     "store": "say where logins are, and move them between file and keyring",

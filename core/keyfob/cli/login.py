@@ -1,20 +1,22 @@
-"""`keyfob login`: store a key or a token, in the place of what was stored before."""
+"""`keyfob login`: sign in, or store a key or a token, in the place of what was stored before."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from keyfob.cli.interaction import AtTerminal
 from keyfob.cli.logins import login_of
 from keyfob.cli.secret import agreed, secret
 from keyfob.cli.text import homely
-from keyfob.errors import DamagedLoginError, UsageError
+from keyfob.cli.ways import headless, way
+from keyfob.errors import DamagedLoginError, PortError, UsageError
+from keyfob.signin import flows, sign_in
 
 if TYPE_CHECKING:
     from keyfob.cli.commands import Parser
     from keyfob.cli.run import Session
     from keyfob.credentials.login import Login
-    from keyfob.credentials.record import Data
 
 _METHODS = {"api-key": "API key", "access-token": "access token"}
 
@@ -29,67 +31,75 @@ class _Refused(argparse.Action):
 
 
 def arguments(parser: Parser) -> None:
-    """PROVIDER and the method."""
+    """PROVIDER and the way."""
     parser.repeats = False  # a key may be among them by mistake
-    parser.usage = "keyfob login [PROVIDER] --with-api-key | --with-access-token\n       keyfob login status [PROVIDER]"
+    parser.usage = "keyfob login [PROVIDER] [OPTIONS]\n       keyfob login status [PROVIDER]"
     parser.add_provider()
+    words = "sign in with a code that you enter on another device"
+    parser.add_argument("--device-auth", action="append_const", const="device", dest="ways", help=words)
     for method, what in _METHODS.items():
         words = f"store an {what}: typed without being shown, or read from stdin"
-        parser.add_argument(f"--with-{method}", action="append_const", const=method, dest="methods", help=words)
+        parser.add_argument(f"--with-{method}", action="append_const", const=method, dest="ways", help=words)
+    parser.add_argument("--no-browser", action="store_true", help="only print the address, and open no browser")
+    parser.add_argument("--revoke-old", action="store_true", help="revoke the login that is replaced, once it is")
     parser.add_argument("--replace", action="store_true", help="also replace a stored login that cannot be read")
     parser.add_argument("--api-key", nargs="?", action=_Refused, help=argparse.SUPPRESS)
-    parser.epilog = "A ChatGPT login is made by `codex login`, and used as it is."
 
 
 def run(options: argparse.Namespace, session: Session) -> int:
-    """Read it, and store it."""
+    """Sign in, or read a key, and store it."""
+    session.interaction = AtTerminal(session.terminal, browses=not options.no_browser and not headless(session.environ))
     login = login_of(session, options.provider, "login")
-    method = _method(login, options.methods or [])
+    chosen = way(login, options.ways or [], session.terminal, session.environ)
     if login.store.kind == "ephemeral":
         raise UsageError(
             'nothing would be kept: cli_auth_credentials_store is "ephemeral"',
             hint=f"export {login.records.variable}=…",
         )
     if session.terminal.attended:
-        login.store.unlock()  # before the secret is asked for, which would be in vain
-    given = secret(_METHODS[method], login.whom, session.terminal)
-    _save(login, login.records.made(method, given), session, replace=options.replace)
-    _tell(login, method, session)
+        login.store.unlock()  # before anything is asked for, which would be in vain
+    replace = options.replace or _given_up(login, session)
+    if chosen in _METHODS:
+        given = secret(_METHODS[chosen], login.whom, session.terminal)
+        login.save(login.records.made(chosen, given), replace_damaged=replace)
+    else:
+        _sign_in(login, chosen, session, replace=replace, revoke_old=options.revoke_old)
+    _tell(login, chosen, session)
     return 0
 
 
-def _method(login: Login, named: list[str]) -> str:
-    possible = login.records.methods
-    ways = " or ".join(f"keyfob login {login.provider} --with-{method}" for method in possible)
-    if len(named) > 1:
-        raise UsageError("one method at a time", hint=ways)
-    if not named:
-        kinds = " or ".join(f"an {_METHODS[method]}" for method in possible)
-        chatgpt = "; a ChatGPT login is made by `codex login`, and used as it is" if login.shared else ""
-        raise UsageError(f"say how to sign in to {login.provider}: with {kinds}{chatgpt}", hint=ways)
-    if named[0] not in possible:
-        raise UsageError(f"{login.provider} takes no {_METHODS[named[0]]}", hint=ways)
-    return named[0]
-
-
-def _save(login: Login, data: Data, session: Session, *, replace: bool) -> None:
-    """Save it; over what cannot be read only with the user's word."""
+def _given_up(login: Login, session: Session) -> bool:
+    """Whether what is there and cannot be read is to be replaced: only with the user's word."""
     try:
-        login.save(data, replace_damaged=replace)
+        login.see_that_it_is_sound()
     except DamagedLoginError as error:
         if not agreed(f"{error}. Replace it?", session.terminal):
             hint = f"add --replace to give it up, or move {login.store.place} away first"
             raise DamagedLoginError(f"{error}; nothing was stored", hint=hint) from None
-        login.save(data, replace_damaged=True)
+        return True
+    return False
 
 
-def _tell(login: Login, method: str, session: Session) -> None:
+def _sign_in(login: Login, flow: str, session: Session, *, replace: bool, revoke_old: bool) -> None:
+    provider = session.host.provider(login.provider)
+    try:
+        done = sign_in(provider, flow, replace_damaged=replace, revoke_old=revoke_old)
+    except PortError as error:
+        if "device" not in flows(login) or not agreed(f"{error}. Sign in with a code instead?", session.terminal):
+            raise
+        done = sign_in(provider, "device", replace_damaged=replace, revoke_old=revoke_old)
+    if done.still_valid is not None:
+        session.terminal.warn(f"the login that was replaced may still be valid: {done.still_valid}")
+
+
+def _tell(login: Login, chosen: str, session: Session) -> None:
     """Where it is, who is sent it, and what still goes before it."""
     terminal, place = session.terminal, homely(login.store.place, session.environ.get("HOME"))
     why = f" ({login.store.kind}: {login.store.remark})" if login.store.remark else ""
-    terminal.note(f"the {_METHODS[method]} for {login.whom} is stored: {place}{why}")
+    what = f"the {_METHODS[chosen]}" if chosen in _METHODS else "signed in: the login"
+    terminal.note(f"{what} for {login.whom} is stored: {place}{why}")
     if login.records.given() is not None:
         variable = login.records.variable
         terminal.warn(f"{variable} is set, and goes before it: unset {variable}, for the stored one to be used")
-    elif method == "api-key":  # whose an access token is, its issuer was asked
+    elif chosen == "api-key":  # whose an access token is, its issuer was asked
         terminal.note(f"it is checked when a request is sent: keyfob check {login.provider}")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from keyfob.credentials.renewal import Renewal
     from keyfob.errors import Fault
     from keyfob.host import Host
+    from keyfob.plugin.interaction import Interaction
     from keyfob.providers import Provider
 
 # With this variable set, an error is followed by where in the code it came from.
@@ -36,6 +37,7 @@ class Session:
     """What one run of a command works with.
 
     places: where the files are; None: where the environment says. listening: whether what has no effect is told.
+    interaction: how somebody signs in, set by a command that has them do so before it uses the host; else nobody can.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Session:
         self._asked = False
         self.environ = environ
         self.terminal = terminal
+        self.interaction: Interaction | None = None
 
     @property
     def places(self) -> Places:
@@ -71,6 +74,7 @@ class Session:
                 places=self.places,
                 warn=self._warn,
                 renew=self._renew,
+                interaction=self.interaction,
             )
         return self._host
 

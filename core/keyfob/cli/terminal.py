@@ -116,6 +116,26 @@ class Terminal:
         """Say what is wrong, and what to do about it."""
         self._say("error", str(error), hint=error.hint, code=error.code)
 
+    def show(self, line: str) -> None:
+        """Show a person an address or a code, alone on its line."""
+        if self.json:
+            self._say("note", line)
+        else:
+            self._print(["", f"  {text.printable(line)}", ""])
+
+    def show_choice(self, number: int, words: str, *, usual: bool) -> None:
+        """Show one of several things to choose from."""
+        self._print([f"  {number}) {text.printable(words)}" + (" (usual)" if usual else "")])
+
+    def ask(self, prompt: str) -> str:
+        """What somebody at the terminal answers to it, in one line. Raises KeyboardInterrupt where they go away."""
+        self.err.write(prompt)
+        self.err.flush()
+        line = sys.stdin.readline()
+        if not line:
+            raise KeyboardInterrupt
+        return line.strip()
+
     def _say(self, kind: str, message: str, *, hint: str | None = None, code: str | None = None) -> None:
         if self.json:
             said = {"code": code, "message": message, "hint": hint} if kind == "error" else {"message": message}

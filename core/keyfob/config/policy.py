@@ -99,10 +99,10 @@ class Policy:
         return any(rule.key in _ON_METHODS | _ON_WORKSPACES for rule in self.rules)
 
     @lazy
-    def workspaces(self) -> frozenset[str] | None:
-        """The ChatGPT workspaces that every rule permits; None where no rule speaks of them."""
-        lists = [frozenset(rule.permitted) for rule in self.rules if rule.key in _ON_WORKSPACES]
-        return frozenset.intersection(*lists) if lists else None
+    def workspaces(self) -> tuple[str, ...] | None:
+        """The ChatGPT workspaces that every rule permits, as the first names them; None where none speaks of them."""
+        lists = [rule.permitted for rule in self.rules if rule.key in _ON_WORKSPACES]
+        return tuple(each for each in lists[0] if all(each in other for other in lists)) if lists else None
 
     @lazy
     def headers(self) -> Mapping[str, str]:
@@ -123,6 +123,11 @@ class Policy:
             subject = f"{provider}: the login"
             hint = f"keyfob login {provider}" + ("" if self.permits(CHATGPT) else " --with-api-key")
         self._judge(subject, record.method, record.workspaces, hint, stored=variable is None)
+
+    def judge_flow(self, provider: str) -> None:
+        """Raise PolicyError for signing in with ChatGPT, whoever it is."""
+        hint = f"keyfob login {provider} --with-api-key"
+        self._judge(f"{provider}: signing in with ChatGPT", CHATGPT, None, hint, stored=False)
 
     def judge_sent(self, provider: str, host: str, *, stored: bool = False) -> None:
         """The same for whatever else is sent to a host of OpenAI's."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.headers import illegal_part
-from keyfob.credentials.record import Rotation, record_in, replaced_by
+from keyfob.credentials.record import Rotation, SignsIn, record_in, replaced_by
 from keyfob.credentials.renewal import Renewal
 from keyfob.errors import (
     CredentialError,
@@ -20,6 +20,7 @@ from keyfob.errors import (
     OtherOriginError,
     PolicyError,
     StoreError,
+    UnsupportedLoginError,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +32,14 @@ if TYPE_CHECKING:
     from keyfob.errors import Fault
 
 _ORIGIN = "origin"
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A login that was stored, and what was stored in its place before; None where nothing was, or nothing readable."""
+
+    record: Record
+    replaced: Data | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +98,14 @@ class Login:
 
     @property
     def command(self) -> str:
-        """The command that signs in; it says how, where there is more than one way."""
-        methods = self.records.methods
+        """The command that signs in; it says how, where there is one way and it needs to be named."""
+        methods = () if isinstance(self.records, SignsIn) else self.records.methods
         return f"keyfob login {self.provider}" + (f" --with-{methods[0]}" if len(methods) == 1 else "")
 
     @property
     def _anew(self) -> str:
         """What makes a new login where one is damaged; of the one that Codex shares, Codex too."""
-        command = f"keyfob login {self.provider} --with-{self.records.methods[0]}"
+        command = self.command
         return f"codex login, or {command}" if self.shared else command
 
     # Reading
@@ -161,7 +170,7 @@ class Login:
 
     # Signing in and out
 
-    def save(self, data: Data, *, replace_damaged: bool = False) -> Record:
+    def save(self, data: Data, *, replace_damaged: bool = False) -> Saved:
         """Put a new login in the place of whatever is there, which stays until this one is known to be good.
 
         replace_damaged: also of what cannot be read. Raises CredentialError, PolicyError, StoreError, and
@@ -171,16 +180,24 @@ class Login:
         self.records.credential(record)  # raises what cannot be sent
         bound = data if self._origin is None else {_ORIGIN: self._origin, **data}
         with self.store.lock(), self.store.writing():
-            if not replace_damaged:
-                self._see_that_it_is_sound()
+            replaced = self._sound(replace_damaged=replace_damaged)
             self.store.replace(bound)
-        return record
+        return Saved(record, replaced)
 
-    def _see_that_it_is_sound(self) -> None:
+    def see_that_it_is_sound(self) -> None:
+        """Raise DamagedLoginError, UnsupportedLoginError for what is stored and would be lost; StoreError."""
+        self._sound(replace_damaged=False)
+
+    def _sound(self, *, replace_damaged: bool) -> Data | None:
         try:
-            self.stored()
+            record = self.stored()
         except (OtherOriginError, IllegalHeaderError):
-            return  # it was the user's own, and is of no use any more
+            return None  # it was the user's own, and is of no use any more
+        except (DamagedLoginError, UnsupportedLoginError):
+            if replace_damaged:
+                return None
+            raise
+        return None if record is None else record.data
 
     def remove(self, places: Iterable[Store], *, revoke: bool = True) -> SignedOut:
         """Sign out: make the login worthless, as far as its issuer can be reached, and remove it from every place.
@@ -241,12 +258,19 @@ class Login:
         """Revoke the login in this place; why it could not be, or None."""
         try:
             data = self._latest(store)
-            request = self._rotation.revocation(data) if self._rotation and data is not None else None
+        except DamagedLoginError as error:
+            return f"its issuer could not be told of it ({error})"
+        except KeyfobError as error:
+            return str(error)
+        return None if data is None else self.revoke(data)
+
+    def revoke(self, data: Data) -> str | None:
+        """Make a login worthless wherever it is; why that could not be done, or None. Nothing is raised."""
+        try:
+            request = self._rotation.revocation(data) if self._rotation else None
             answer = self.send(request) if request else None
         except (UnreachableError, UnansweredError) as error:
             return f"its issuer could not be told ({error})"
-        except DamagedLoginError as error:
-            return f"its issuer could not be told of it ({error})"
         except KeyfobError as error:  # what is wrong with the way to the issuer keeps nobody from signing out
             return str(error)
         return None if answer is None or answer.ok else f"its issuer answered {answer.status}"

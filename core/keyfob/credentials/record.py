@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from keyfob.errors import DamagedLoginError, UnsupportedLoginError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from keyfob.credentials.credential import Credential
     from keyfob.credentials.exchange import Answer, Exchange
 
@@ -162,4 +164,27 @@ class Rotation(Records, Protocol):
 
         data: of a record; or an issuer's answer alone, whatever it holds, where there is no record any more.
         """
+        ...
+
+
+@runtime_checkable
+class SignsIn(Records, Protocol):
+    """The same for logins that a person, or the program itself, makes at an issuer."""
+
+    @property
+    def flows(self) -> tuple[str, ...]:
+        """How to sign in: of `browser`, `device`, `client-credentials`; the usual one first."""
+        ...
+
+    def sign_in(self, flow: str, workspaces: tuple[str, ...] = ()) -> AbstractContextManager[Data]:
+        """Sign in, and yield the login to store.
+
+        It is stored while the context is open, so that whoever signed in is told that all is done only when it is. An
+        error raised within is shown to them, too. workspaces: the only ones that policy permits; empty: any. Raises
+        SignInError, UnreachableError, UnansweredError, ConfigError.
+        """
+        ...
+
+    def without_renewal(self, data: Data) -> Data:
+        """The login without what renews it, for use on another machine until it expires."""
         ...

@@ -21,16 +21,22 @@ from keyfob.credentials.credential import Credential
 from keyfob.credentials.exchange import Answer, Exchange, UnansweredError, UnreachableError
 from keyfob.credentials.headers import illegal_part
 from keyfob.credentials.minting import MintingSource
-from keyfob.credentials.record import About, Data, Record, Records, Rotation, masked
+from keyfob.credentials.record import About, Data, Record, Records, Rotation, SignsIn, masked
 from keyfob.credentials.source import CredentialSource, Signer, StaticSource
 from keyfob.errors import (
     CommandError,
     CredentialError,
     DamagedLoginError,
+    DeniedError,
+    DisabledFlowError,
     IllegalHeaderError,
     KeyfobError,
     MissingCredentialError,
     NotSignedInError,
+    OtherOriginError,
+    PolicyError,
+    PortError,
+    SignInError,
     UnsupportedLoginError,
 )
 from keyfob.plugin.bases import MintingAuth, StaticAuth, StoredAuth
@@ -46,6 +52,7 @@ from keyfob.plugin.contract import (
     SupportsState,
 )
 from keyfob.plugin.hooks import hookimpl
+from keyfob.plugin.interaction import Interaction
 
 __all__ = [
     "About",
@@ -57,10 +64,12 @@ __all__ = [
     "CredentialError",
     "CredentialSource",
     "DamagedLoginError",
-    "UnsupportedLoginError",
     "Data",
+    "DeniedError",
+    "DisabledFlowError",
     "Exchange",
     "IllegalHeaderError",
+    "Interaction",
     "KeyfobError",
     "MintingAuth",
     "MintingSource",
@@ -68,11 +77,16 @@ __all__ = [
     "NoOptions",
     "NotSignedInError",
     "Opens",
+    "OtherOriginError",
+    "PolicyError",
+    "PortError",
     "ProviderInfo",
     "Record",
     "Records",
     "Rotation",
+    "SignInError",
     "Signer",
+    "SignsIn",
     "State",
     "StaticAuth",
     "StaticSource",
@@ -82,6 +96,7 @@ __all__ = [
     "SupportsState",
     "UnansweredError",
     "UnreachableError",
+    "UnsupportedLoginError",
     "asking",
     "hookimpl",
     "illegal_part",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 from pydantic import BaseModel, ConfigDict
 
 from keyfob.credentials.exchange import UnreachableError
+from keyfob.plugin.interaction import Interaction, Nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,12 +56,14 @@ class Context:
     clock: the wall clock, seconds since the epoch.
     send: sends one request to the plugin's issuer and follows no redirect; raises UnreachableError, UnansweredError.
     login: the login that would be used, as far as can be told without asking anybody; None where there is none.
+    interaction: whoever signs in; refuses where nobody is there.
     """
 
     environ: Mapping[str, str] = field(repr=False)
     clock: Callable[[], float]
     send: Send = field(default=_nowhere, repr=False)
     login: Callable[[], Record | None] = field(default=_nobody, repr=False)
+    interaction: Interaction = field(default_factory=Nobody, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

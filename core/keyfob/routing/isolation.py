@@ -7,7 +7,7 @@ from inspect import getattr_static
 from typing import TYPE_CHECKING, cast
 
 from keyfob.credentials.credential import Credential
-from keyfob.credentials.record import Records, Rotation
+from keyfob.credentials.record import Records, Rotation, SignsIn
 from keyfob.credentials.source import Signer
 from keyfob.errors import KeyfobError, PluginError
 
@@ -36,14 +36,20 @@ def isolated(owner: str, doing: str, *, told: bool = False) -> Iterator[None]:
 def whole_records(records: object, owner: str) -> Records:
     """What a plugin gave as its logins, if it has all that the contract says. Raises PluginError that names the rest.
 
-    With `exchange` it is a Rotation: one that lacks another part would pass for a login that cannot be renewed.
+    With `exchange` it is a Rotation, and with `sign_in` it SignsIn: one that lacks another part would pass for a login
+    that cannot be renewed, or made.
     """
-    kind: type = Rotation if _has(records, "exchange") else Records
+    _see_that_it_is(Rotation if _has(records, "exchange") else Records, records, owner)
+    if _has(records, "sign_in"):
+        _see_that_it_is(SignsIn, records, owner)
+    return cast("Records", records)
+
+
+def _see_that_it_is(kind: type, records: object, owner: str) -> None:
     members = {name for base in kind.__mro__ for name in vars(base) if not name.startswith("_")}
     lacking = sorted(name for name in members if not _has(records, name))
     if lacking:
         raise PluginError(f"{owner}: {type(records).__name__} lacks {', '.join(lacking)}, so it is no {kind.__name__}")
-    return cast("Records", records)
 
 
 def _has(subject: object, name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +38,7 @@ class OpenAILogins:
     """What OpenAI's logins look like, and how they are renewed."""
 
     methods = ("api-key", "access-token")
+    flows = ("browser", "device")
     missing = None
 
     def __init__(self, provider: str, context: Context, known: dict[str, Mapping[str, Any]]) -> None:
@@ -45,6 +47,7 @@ class OpenAILogins:
         known: what OpenAI told of each personal access token, kept for all providers of the process.
         """
         self._command = f"keyfob login {provider}"
+        self._context = context
         self._environ = context.environ
         self._clock = context.clock
         self._send = context.send
@@ -106,6 +109,19 @@ class OpenAILogins:
         if method == "api-key":
             return {"auth_mode": "apikey", "OPENAI_API_KEY": secret}
         return _personal_data(secret, "this")
+
+    def sign_in(self, flow: str, workspaces: tuple[str, ...] = ()) -> AbstractContextManager[Mapping[str, Any]]:
+        """See `keyfob_openai.sign_in`, which is imported when somebody signs in."""
+        from keyfob_openai.sign_in import SignIn
+
+        way = SignIn(self._context, workspaces)
+        return way.device() if flow == "device" else way.browser()
+
+    def without_renewal(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """ChatGPT's tokens without the one that is spent; a key or a personal access token is never spent."""
+        if login.kind(data) != login.TOKENS:
+            return data
+        return {**data, "tokens": {**data["tokens"], "refresh_token": ""}}
 
     def credential(self, record: Record) -> Credential:
         """A bearer token, and with ChatGPT the account it is used for."""

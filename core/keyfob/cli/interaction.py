@@ -1,0 +1,55 @@
+"""The person at the terminal, as a sign-in sees them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
+    from keyfob.cli.terminal import Terminal
+
+
+class AtTerminal:
+    """Speaks on stderr, and opens the browser of this machine. browses: whether to open one at all."""
+
+    def __init__(self, terminal: Terminal, *, browses: bool = True) -> None:
+        self._terminal = terminal
+        self.browses = browses
+
+    def say(self, message: str) -> None:
+        """A note."""
+        self._terminal.note(message)
+
+    def show(self, line: str) -> None:
+        """Alone on its line."""
+        self._terminal.show(line)
+
+    def open(self, url: str) -> None:
+        """In a process of its own: a browser is not waited for, and what it prints is not for this terminal."""
+        if self.browses:
+            subprocess.Popen(
+                [sys.executable, "-I", "-m", "webbrowser", url],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def wait(
+        self,
+        seconds: float,
+        *,
+        left: float,
+        done: Event | None = None,
+        typed: Callable[[str], str | None] | None = None,
+    ) -> None:
+        """Wait, with nothing to be seen."""
+        if done is None:
+            time.sleep(seconds)
+        else:
+            done.wait(seconds)

@@ -1,0 +1,72 @@
+"""How a sign-in speaks with the person who signs in; who is none refuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from keyfob.errors import SignInError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
+
+class Interaction(Protocol):
+    """The person who signs in, as a flow sees them. Nothing that it is told is kept."""
+
+    def say(self, message: str) -> None:
+        """Tell them something, in a sentence or two."""
+        ...
+
+    def show(self, line: str) -> None:
+        """Show an address or a code, alone on its line, as it is: it will be copied."""
+        ...
+
+    def open(self, url: str) -> None:
+        """Open it in their browser, if there is one. Does not wait, and says nothing if there is none."""
+        ...
+
+    def wait(
+        self,
+        seconds: float,
+        *,
+        left: float,
+        done: Event | None = None,
+        typed: Callable[[str], str | None] | None = None,
+    ) -> None:
+        """Wait so many seconds, or until `done` is set, and show how long they have `left`, in seconds.
+
+        typed: told each line that they paste meanwhile; returns why it is of no use, or None. Raises
+        KeyboardInterrupt.
+        """
+        ...
+
+
+class Nobody:
+    """Nobody is there: a program that uses a login must never be held up by one who is asked to make it."""
+
+    def _refuse(self) -> NoReturn:
+        raise SignInError("to sign in takes a person, and nobody is there", hint="keyfob login")
+
+    def say(self, message: str) -> None:
+        """Refuse."""
+        self._refuse()
+
+    def show(self, line: str) -> None:
+        """Refuse."""
+        self._refuse()
+
+    def open(self, url: str) -> None:
+        """Refuse."""
+        self._refuse()
+
+    def wait(
+        self,
+        seconds: float,
+        *,
+        left: float,
+        done: Event | None = None,
+        typed: Callable[[str], str | None] | None = None,
+    ) -> None:
+        """Refuse."""
+        self._refuse()

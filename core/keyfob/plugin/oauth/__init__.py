@@ -1,0 +1,38 @@
+"""The OAuth flows, for plugins: authorization code with PKCE, device code, client credentials, refresh, revocation.
+
+    with granted(Wanted(server.authorization_endpoint, client.client_id), context.interaction) as grant:
+        yield login_of(asked(client.code(server.token_endpoint, grant), context.send))
+
+Nothing is stored here, and nothing sent but what is asked for: core keeps and renews what a flow brings.
+"""
+
+from keyfob.plugin.oauth.answers import asked, error_code, plain, reason, refused, tokens
+from keyfob.plugin.oauth.browser import Granted, Wanted, granted
+from keyfob.plugin.oauth.client import BASIC, NONE, POST, Client
+from keyfob.plugin.oauth.device import Prompt, SlowDown, device_tokens, disabled, invite, polled, seconds_of
+from keyfob.plugin.oauth.server import Server, discovered
+
+__all__ = [
+    "BASIC",
+    "NONE",
+    "POST",
+    "Client",
+    "Granted",
+    "Prompt",
+    "Server",
+    "SlowDown",
+    "Wanted",
+    "asked",
+    "device_tokens",
+    "disabled",
+    "discovered",
+    "error_code",
+    "granted",
+    "invite",
+    "plain",
+    "polled",
+    "reason",
+    "refused",
+    "seconds_of",
+    "tokens",
+]

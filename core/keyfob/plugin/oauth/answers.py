@@ -1,0 +1,75 @@
+"""What an issuer answers: tokens, or one of the standard errors, told without anything else of its body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from keyfob.errors import DeniedError, SignInError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from keyfob.credentials.exchange import Answer, Exchange, Send
+
+# Letters of a server's text that a message has room for.
+_LONGEST = 200
+
+
+def asked(request: Exchange, send: Send) -> Mapping[str, Any]:
+    """Send it; the tokens that are answered. Raises SignInError, UnreachableError, UnansweredError, ConfigError."""
+    answer = send(request)
+    if not answer.ok:
+        raise refused(answer, request)
+    return tokens(answer, request)
+
+
+def tokens(answer: Answer, request: Exchange) -> Mapping[str, Any]:
+    """A successful answer (RFC 6749, section 5.1). Raises SignInError where it holds no bearer token."""
+    document = answer.document()
+    kind = document.get("token_type", "bearer")
+    if not isinstance(kind, str) or kind.lower() != "bearer":
+        raise SignInError(f"{host(request)} gave a token that is no bearer token")
+    if not text(document, "access_token"):
+        raise SignInError(f"{host(request)} answered {answer.status} without an access_token")
+    return document
+
+
+def refused(answer: Answer, request: Exchange) -> SignInError:
+    """What an answer that is no success says (RFC 6749, section 5.2)."""
+    document = answer.document()
+    told = reason(document)
+    kind = DeniedError if error_code(document) == "access_denied" else SignInError
+    return kind(f"{host(request)} answered {answer.status}" + (f": {told}" if told else ""))
+
+
+def error_code(document: Mapping[str, Any]) -> str | None:
+    """The standard error code; OpenAI's issuer has it one level deeper."""
+    error = document.get("error")
+    found = error.get("code") if isinstance(error, dict) else error
+    return plain(found) or None if isinstance(found, str) else None
+
+
+def reason(document: Mapping[str, Any]) -> str:
+    """The standard error fields as a person may read them: the description, else the code; may be empty."""
+    error = document.get("error")
+    deeper = error.get("message") if isinstance(error, dict) else None
+    described = document.get("error_description") or deeper
+    return plain(described) if isinstance(described, str) and plain(described) else error_code(document) or ""
+
+
+def plain(words: str) -> str:
+    """A server's text without what could take hold of a terminal, and no longer than a sentence."""
+    clean = " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())
+    return clean if len(clean) <= _LONGEST else f"{clean[:_LONGEST]}…"
+
+
+def text(document: Mapping[str, Any], name: str) -> str | None:
+    """A field that is a text with something in it."""
+    value = document.get(name)
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def host(request: Exchange) -> str:
+    """The issuer, for messages."""
+    return urlsplit(request.url).hostname or "the issuer"

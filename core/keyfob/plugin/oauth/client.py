@@ -1,0 +1,66 @@
+"""The client of an issuer, and the requests that it makes (RFC 6749, sections 2.3, 4 and 6; RFC 7009)."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import quote_plus, urlencode
+
+from keyfob.credentials.exchange import Exchange
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from keyfob.plugin.oauth.browser import Granted
+
+NONE, BASIC, POST = "none", "client_secret_basic", "client_secret_post"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client, and how it authenticates at the token endpoint.
+
+    method: `none` for a public client, else `client_secret_basic` or `client_secret_post` (RFC 6749, section 2.3.1).
+    named: what names the endpoints in messages, such as a key of the configuration.
+    """
+
+    client_id: str
+    secret: str | None = field(default=None, repr=False)
+    method: str = NONE
+    named: str | None = None
+
+    def code(self, url: str, granted: Granted, **more: str) -> Exchange:
+        """The request that gets tokens for the code of a browser sign-in (section 4.1.3; RFC 7636, section 4.5)."""
+        fields = {"code": granted.code, "redirect_uri": granted.redirect_uri, "code_verifier": granted.verifier}
+        return self.request(url, "authorization_code", {**fields, **more})
+
+    def refresh(self, url: str, refresh_token: str, **more: str) -> Exchange:
+        """The request that renews a login (section 6)."""
+        return self.request(url, "refresh_token", {"refresh_token": refresh_token, **more})
+
+    def credentials(self, url: str, **more: str) -> Exchange:
+        """The request that gets a token for the client itself (section 4.4.2)."""
+        return self.request(url, "client_credentials", more)
+
+    def request(self, url: str, grant_type: str, fields: Mapping[str, str]) -> Exchange:
+        """A request to the token endpoint."""
+        return self.form(url, {"grant_type": grant_type, **self._identity(), **fields})
+
+    def revocation(self, url: str, token: str, hint: str = "refresh_token") -> Exchange:
+        """The request that makes a token worthless (RFC 7009, section 2.1)."""
+        return self.form(url, {"token": token, "token_type_hint": hint, **self._identity()}, timeout=10.0)
+
+    def form(self, url: str, fields: Mapping[str, str], timeout: float = 60.0) -> Exchange:
+        """A form, with this client's authentication. timeout: seconds."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        if self.method == BASIC and self.secret is not None:
+            pair = f"{quote_plus(self.client_id)}:{quote_plus(self.secret)}"
+            headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode("ascii")
+        return Exchange(url, urlencode(fields).encode(), headers, timeout=timeout, named=self.named)
+
+    def _identity(self) -> dict[str, str]:
+        if self.method == BASIC:
+            return {}
+        posted = {"client_secret": self.secret} if self.method == POST and self.secret is not None else {}
+        return {"client_id": self.client_id, **posted}

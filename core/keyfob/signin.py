@@ -1,0 +1,51 @@
+"""Signing in to one provider: what policy says first, then the flow, then the store, and only then the old login."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from keyfob.credentials.exchange import UnansweredError, UnreachableError
+from keyfob.credentials.record import SignsIn
+from keyfob.errors import SignInError, UsageError
+
+if TYPE_CHECKING:
+    from keyfob.credentials.login import Login
+    from keyfob.credentials.record import Record
+    from keyfob.providers import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A login that was made and stored. still_valid: why the one before it, which was to be revoked, is not."""
+
+    record: Record
+    still_valid: str | None = None
+
+
+def flows(login: Login) -> tuple[str, ...]:
+    """How one can sign in to it, the usual way first; none where a key or a token is all that it takes."""
+    return login.records.flows if isinstance(login.records, SignsIn) else ()
+
+
+def sign_in(provider: Provider, flow: str, *, replace_damaged: bool = False, revoke_old: bool = False) -> SignedIn:
+    """Sign in, and store what comes of it. A login that is there stays until that is done.
+
+    replace_damaged: also put it in the place of what cannot be read. revoke_old: make the one before it worthless.
+    Raises SignInError, PolicyError before anybody is sent anywhere, StoreError, DamagedLoginError.
+    """
+    login = provider.login
+    if login is None or not isinstance(login.records, SignsIn):
+        raise UsageError(f"{provider.id}: there is no signing in to it")
+    provider.see_that_one_may_sign_in()
+    if not replace_damaged:
+        login.see_that_it_is_sound()
+    try:
+        with login.records.sign_in(flow, provider.workspaces) as data:
+            saved = login.save(data, replace_damaged=replace_damaged)
+    except UnreachableError as error:
+        raise SignInError(f"{provider.id}: {error}", hint="keyfob doctor") from error
+    except UnansweredError as error:
+        raise SignInError(f"{provider.id}: {error}", hint=login.command) from error
+    old = saved.replaced
+    return SignedIn(saved.record, login.revoke(old) if revoke_old and old is not None else None)
