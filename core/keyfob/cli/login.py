@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from keyfob.cli.run import Session
     from keyfob.credentials.login import Login
 
+_ISSUER = "KEYFOB_OPENAI_ISSUER"
 _METHODS = {"api-key": "API key", "access-token": "access token"}
 
 
@@ -44,10 +45,13 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("--revoke-old", action="store_true", help="revoke the login that is replaced, once it is")
     parser.add_argument("--replace", action="store_true", help="also replace a stored login that cannot be read")
     parser.add_argument("--api-key", nargs="?", action=_Refused, help=argparse.SUPPRESS)
+    parser.add_argument("--experimental_issuer", help=argparse.SUPPRESS)
+    parser.add_argument("--experimental_client-id", help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace, session: Session) -> int:
     """Sign in, or read a key, and store it."""
+    _obey_as_codex(options, session)
     session.interaction = AtTerminal(session.terminal, browses=not options.no_browser and not headless(session.environ))
     login = login_of(session, options.provider, "login")
     chosen = way(login, options.ways or [], session.terminal, session.environ)
@@ -66,6 +70,16 @@ def run(options: argparse.Namespace, session: Session) -> int:
         _sign_in(login, chosen, session, replace=replace, revoke_old=options.revoke_old)
     _tell(login, chosen, session)
     return 0
+
+
+def _obey_as_codex(options: argparse.Namespace, session: Session) -> None:
+    """Codex's options for its own tests: the issuer counts for a device code alone, the client id never."""
+    if options.experimental_issuer and "device" in (options.ways or ()):
+        session.environ = {**session.environ, _ISSUER: options.experimental_issuer}
+    elif options.experimental_issuer:
+        session.terminal.warn("--experimental_issuer has no effect without --device-auth, as in Codex")
+    if options.experimental_client_id:
+        session.terminal.warn("--experimental_client-id has no effect, as in Codex")
 
 
 def _given_up(login: Login, session: Session) -> bool:

@@ -36,11 +36,8 @@ _PATH = "/auth/callback"
 _SCOPES = "openid profile email offline_access api.connectors.read api.connectors.invoke"
 _DEVICE_SECONDS = 15 * 60.0
 _PENDING = (403, 404)
-_TO_API_KEY = {
-    "requested_token": "openai-api-key",
-    "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
-}
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+_ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - a name
 _NEEDED = ("id_token", "access_token", "refresh_token")
 
 
@@ -58,7 +55,7 @@ class SignIn:
         """In the browser. The API key is an extra that OpenAI gives to some: without it the login is as good."""
         with granted(self._wanted(), self._context.interaction) as grant:
             tokens = self._tokens(grant)
-            yield self._data(tokens, self._api_key(tokens["id_token"]))
+            yield self._data(tokens, self._api_key(tokens["id_token"]) if self._may_stay(tokens) else None)
 
     @contextlib.contextmanager
     def device(self) -> Iterator[Mapping[str, Any]]:
@@ -93,10 +90,14 @@ class SignIn:
             raise SignInError("OpenAI's issuer answered without a login that can be kept")
         return tokens
 
+    def _may_stay(self, tokens: Mapping[str, Any]) -> bool:
+        """Whether the workspace is one that is wanted: for another one no key is asked for. That it goes no further is
+        core's business."""
+        return not self._workspaces or _account(tokens) in self._workspaces
+
     def _api_key(self, id_token: str) -> str | None:
-        request = self._client.request(
-            f"{self._issuer}/oauth/token", _EXCHANGE, {**_TO_API_KEY, "subject_token": id_token}
-        )
+        asking = {"requested_token": "openai-api-key", "subject_token": id_token, "subject_token_type": _ID_TOKEN}
+        request = self._client.request(f"{self._issuer}/oauth/token", _EXCHANGE, asking)
         with contextlib.suppress(SignInError, UnreachableError, UnansweredError):
             return text(asked(request, self._context.send), "access_token")
         return None
@@ -111,7 +112,7 @@ class SignIn:
                 **{name: tokens[name] for name in _NEEDED},
                 "oauth_provenance": {"issuer": self._issuer, "client_id": CLIENT_ID},
                 "login_owner_id": secrets.token_urlsafe(32),
-                "account_id": text(openai(claims(tokens["id_token"]) or {}), "chatgpt_account_id"),
+                "account_id": _account(tokens),
             },
             "last_refresh": now.strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z",
         }
@@ -150,3 +151,7 @@ class SignIn:
         url = f"{self._issuer}/api/accounts/deviceauth/{path}"
         data = json.dumps(body, separators=(",", ":")).encode()
         return Exchange(url, data, {"Content-Type": "application/json"}, named=OTHER_ISSUER)
+
+
+def _account(tokens: Mapping[str, Any]) -> str | None:
+    return text(openai(claims(tokens["id_token"]) or {}), "chatgpt_account_id")
