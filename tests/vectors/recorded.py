@@ -42,6 +42,8 @@ CLIENT_POSTS = "/backend-api/ps/"
 """Codex posts to its plugin catalogue there. All its other errands are GETs: models, WebSocket attempts."""
 ISSUER = {"/oauth/token": "token.refresh", "/oauth/revoke": "revoke", "/whoami": "whoami"}
 """How a path of the issuer ends, and the recorder's key for it."""
+SIGN_IN = frozenset({"authorize", "token.code", "token.exchange", "device.usercode", "device.token"})
+"""The recorder's keys for what is asked of the issuer to sign in."""
 
 _TURNS = {
     "Error loading config": "config",
@@ -72,6 +74,15 @@ _LOGIN = {
     "metadata request failed with status 401": "not-signed-in",
     "failed to decode agent identity JWT": "credential",
     "to keyring": "store",
+    "Sign-in failed": "access-denied",
+    "is not enabled for your workspace": "access-denied",
+    "Missing authorization code": "sign-in",
+    "Token exchange failed": "sign-in",
+    "device auth failed": "sign-in",
+    "invalid type": "sign-in",
+    "login is not enabled": "flow-disabled",
+    "already in use": "port",
+    "is restricted to workspace": "policy",
 }
 _CONFIGURATION = {"Error loading config": "config"}
 _LOGOUT = {"Successfully logged out": "signed out", "Not logged in": "not signed in", "from keyring": "store"}
@@ -130,23 +141,27 @@ class Stored:
 
     @classmethod
     def of(cls, text: str | None, before: str | None, mode: str | None) -> Stored:
-        """A time of renewal counts as new or as the old one."""
+        """A time of renewal, and what marks a sign-in, count as new or as the old one."""
         if text is None:
             return cls()
         fields = flattened(_json(text))
-        if "last_refresh" in fields:
-            old = flattened(_json(before or "")).get("last_refresh")
-            fields["last_refresh"] = _told(fields["last_refresh"], old)
+        old = flattened(_json(before or ""))
+        for name, new in _NEW.items():
+            if name in fields:
+                fields[name] = _told(fields[name], old.get(name), new)
         return cls(fields, mode, text.endswith("\n"))
 
 
-_NANOSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
+_NEW = {
+    "last_refresh": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"),
+    "tokens.login_owner_id": re.compile(r"[\w-]{43}"),
+}
 
 
-def _told(value: object, old: object) -> object:
+def _told(value: object, old: object, new: re.Pattern[str]) -> object:
     if value == old:
         return "as before"
-    return "new" if isinstance(value, str) and _NANOSECONDS.fullmatch(value) else value
+    return "new" if isinstance(value, str) and new.fullmatch(value) else value
 
 
 def _json(text: str) -> object:
@@ -186,6 +201,12 @@ class Outcome:
     waited: bool | None = None
     replaced: bool | None = None
     """Whether auth.json is another file afterwards; None where the recording does not tell."""
+    page: int | None = None
+    """The status of the last page that the browser showed; None where there was none."""
+    pauses: Sequence[int] | None = None
+    """Seconds between the polls of a device; None where there was none."""
+    heard: Sequence[str] | None = None
+    """What was said to another program that held the ports; None where there was none."""
 
 
 def differences(codex: Outcome, keyfob: Outcome) -> dict[str, object]:
@@ -204,7 +225,7 @@ def differences(codex: Outcome, keyfob: Outcome) -> dict[str, object]:
         found["calls"] = [str(call) for call in keyfob.calls]
     if once(keyfob.order) != once(codex.order) and "calls" not in found and "requests" not in found:
         found["order"] = list(keyfob.order)
-    for name in ("ending", "waited", "command_ran", "replaced"):
+    for name in ("ending", "waited", "command_ran", "replaced", "page", "pauses", "heard"):
         if getattr(codex, name) not in (None, getattr(keyfob, name)):
             found[name] = getattr(keyfob, name)
     return found | _stored(codex.stored, keyfob.stored)
@@ -274,7 +295,7 @@ class Vector:
         """What Codex did, in placeholders."""
         run = self.run
         posts = _posts(run)
-        issuer = [sent for sent in run["requests"] if sent["key"] in ISSUER.values()]
+        issuer = [sent for sent in run["requests"] if sent["key"] in {*ISSUER.values(), *SIGN_IN}]
         extra = run.get("extra", {})
         runs, same = extra.get("command_runs"), extra.get("inode_same")
         held = "another process holds" in run.get("about", "")
@@ -282,11 +303,12 @@ class Vector:
             [Request.of(sent["host"] + sent["path"], sent["query"], sent["headers"]) for sent in posts],
             " / ".join(dict.fromkeys(_ending(step, posts) for step in run["steps"])),
             None if runs is None else int(runs) > 0,
-            [call for step in _by_step(run, issuer) for call in once([_call(sent) for sent in step])],
+            [call for step in _by_step(run, issuer) for call in _calls(step)],
             [sent["key"] for sent in run["requests"] if sent in posts or sent in issuer],
             Stored.of(run["auth_after"], run["auth_before"], run.get("auth_after_mode")),
             run["steps"][0]["seconds"] > _HELD_UP if held else None,
             None if same is None else not same,
+            *_signing_in(run),
         )
 
 
@@ -340,12 +362,51 @@ def _by_step(run: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> l
     return [[sent for sent in requests if start < sent["n"] <= end] for start, end in pairwise(ends)]
 
 
-_ERRANDS = (*ISSUER.values(), "token.code", "token.exchange")
+_ERRANDS = (*ISSUER.values(), *SIGN_IN)
+
+
+def _calls(sent: Sequence[Mapping[str, Any]]) -> list[Call]:
+    """The requests of a step to the issuer: repeated renewals once, every poll of a device."""
+    calls = [_call(each) for each in sent]
+    return calls if any(each["key"] in SIGN_IN for each in sent) else once(calls)
 
 
 def _call(sent: Mapping[str, Any]) -> Call:
     headers = sent["headers"]
-    return Call(sent["host"] + sent["path"], sent["body"], headers.get("authorization"), headers.get("content-type"))
+    url = sent["host"] + sent["path"] + (f"?{sent['query']}" if sent["query"] else "")
+    return Call(unmade(url), unmade(sent["body"]), headers.get("authorization"), headers.get("content-type"))
+
+
+_MADE = re.compile(
+    r"(?<![\w-])(?P<name>code|state|code_challenge|code_verifier|device_auth_id|user_code)"
+    r'(?P<sign>=|":")(?P<value>[\w-]+)'
+)
+# What the client makes is as long as Codex's; the rest is the issuer's.
+_OF_THE_CLIENT = ("state", "code_challenge", "code_verifier")
+
+
+def unmade(text: str) -> str:
+    """The text of a request without what every sign-in makes anew."""
+    issuers = "deviceauth" in text  # then the verifier is, too
+
+    def placeholder(found: re.Match[str]) -> str:
+        length = f" {len(found['value'])}" if found["name"] in _OF_THE_CLIENT and not issuers else ""
+        return f"{found['name']}{found['sign']}<{found['name']}{length}>"
+
+    return _MADE.sub(placeholder, text)
+
+
+def _signing_in(run: Mapping[str, Any]) -> tuple[int | None, list[int] | None, list[str] | None]:
+    """What the browser showed last, the pauses between polls, and what was said to who held the ports."""
+    pages = re.findall(r"HTTP/1.1 (\d+)", run.get("browser.log", ""))
+    polls = [sent["at_s"] for sent in run["requests"] if sent["key"] == "device.token"]
+    extra = run.get("extra", {})
+    heard = [line for port in (1455, 1457) for line in extra.get(f"port_{port}_heard", ())]
+    return (
+        int(pages[-1]) if pages else None,
+        [round(later - earlier) for earlier, later in pairwise(polls)] if polls else None,
+        heard if "port_1455_heard" in extra else None,
+    )
 
 
 def _ending(step: Mapping[str, Any], posts: Sequence[Mapping[str, Any]]) -> str:
@@ -358,7 +419,7 @@ def _ending(step: Mapping[str, Any], posts: Sequence[Mapping[str, Any]]) -> str:
         return known[0] if known and step["exit"] != 0 else str(posts[-1]["answered"])
     if step["do"] == "shell":
         return _keyring(step["stdout"].partition("---")[0] + said)
-    return f"{_meaning(step['do'], said)} ({step['exit']})"
+    return "waits" if step["exit"] == "timeout" else f"{_meaning(step['do'], said)} ({step['exit']})"
 
 
 def _keyring(listed: str) -> str:
@@ -374,7 +435,9 @@ _OWN = ("label", "secret", "created", "modified", "schema")
 
 
 def item(label: str, secret: str, attributes: Mapping[str, str]) -> str:
-    """An item of the keyring, as a word for what a step came to."""
+    """An item of the keyring, as a word for what a step came to; without what every sign-in makes anew."""
+    secret = re.sub(r'(?<="login_owner_id":")[\w-]{43}(?=")', "{new}", secret)
+    secret = re.sub(rf'(?<="last_refresh":"){_NEW["last_refresh"].pattern}(?=")', "{new}", secret)
     return f"item {label} {dict(sorted(attributes.items()))} {secret}"
 
 

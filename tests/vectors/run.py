@@ -11,13 +11,15 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import httpx
 
 from keyfob import Host
-from keyfob.cli.run import run
+from keyfob.cli.run import EXIT_INTERRUPTED, run
 from keyfob.cli.terminal import Terminal
 from keyfob.config.places import Places
 from keyfob.credentials.renewals import Renewals
@@ -25,8 +27,9 @@ from keyfob.errors import ConfigError, KeyfobError
 from keyfob.httpx import Client
 from keyfob.testing.model_server import Answer, ModelServer, Received
 
-from .recorded import STATE, Call, Given, Outcome, Request, Stored, Vector, issuer_key, item
+from .recorded import STATE, Call, Given, Outcome, Request, Stored, Vector, issuer_key, item, unmade
 from .scenes import held, script, written_by_another
+from .sign_ins import SigningIn, signing_in, signs_in
 from .tokens import shifted, tokens_of
 
 if TYPE_CHECKING:
@@ -37,7 +40,8 @@ if TYPE_CHECKING:
 
     from ..secret_service import SecretService  # noqa: TID252
 
-VENDORS = ("auth.openai.com", "chatgpt.com", "api.openai.com")
+_ISSUER = "auth.openai.com"
+VENDORS = (_ISSUER, "chatgpt.com", "api.openai.com")
 """Where requests go by default; the recorder stood in for them."""
 
 AS_COMMANDS = ("policy", "status-login-logout", "store")
@@ -49,6 +53,8 @@ SEEDED = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-seeded-by-means-of-secret
 """What was in the keyring at the start of runs that say so; the recorder kept of it what status shows."""
 
 _stopping = ThreadPoolExecutor(4)
+_MODEL = "responses"
+"""The recorder's key for a request to the model."""
 _BODY = {"model": "gpt-5", "input": "hi", "stream": True}
 
 
@@ -65,6 +71,7 @@ class Run:
         self._later = self._now - vector.run["given"]["now"]
         self._values = vector.tokens(self._now)
         self._meddled = False
+        self._signing_in: SigningIn | None = None
         self._server = ModelServer(answers=self._script(), accepts=self._meddle)
 
     def _script(self) -> dict[str, list[Any]]:
@@ -84,7 +91,7 @@ class Run:
         return text
 
     def _meddle(self, received: Received) -> bool:
-        key = issuer_key(received.path) or "responses"
+        key = issuer_key(received.path) or _MODEL
         text = written_by_another(self._vector, key) if received.method == "POST" and not self._meddled else None
         if text is not None:
             self._meddled = True
@@ -98,35 +105,53 @@ class Run:
     def outcome(self, monkeypatch: pytest.MonkeyPatch) -> Outcome:
         """Do what Codex did, and tell what came of it, in placeholders."""
         server = self._server.start()
-        try:
-            _stand_in(monkeypatch, server.origin)
-            self._prepare(server)
+        with ExitStack() as stack:
+            stack.callback(_stopping.submit, server.stop)  # it takes as long as all the rest
+            if signs_in(self._vector):
+                self._signing_in = stack.enter_context(signing_in(self._vector, self._filled, monkeypatch))
+            _stand_in(monkeypatch, self._origins)
+            self._prepare()
             monkeypatch.chdir(self._home / "proj" if (self._home / "proj").exists() else self._home)
             before, inode = set(self._home.iterdir()), self._inode()
             waited, ending = self._held_up(lambda: self._steps(monkeypatch))
             ran = set(self._home.iterdir()) != before
-        finally:
-            _stopping.submit(server.stop)  # it takes as long as all the rest
-        received = [each for each in server.received if each.method == "POST" or issuer_key(each.path)]
-        return Outcome(
-            [self._request(each) for each in received if not issuer_key(each.path)],
+        received = self._received()
+        outcome = Outcome(
+            [self._request(each) for key, each in received if key == _MODEL],
             ending,
             ran,
-            [self._call(each) for each in received if issuer_key(each.path)],
-            [issuer_key(each.path) or "responses" for each in received],
+            [self._call(each) for key, each in received if key != _MODEL],
+            [key for key, _ in received],
             self._stored(),
             waited,
             self._inode() != inode,
         )
+        return self._signing_in.added_to(outcome) if self._signing_in else outcome
+
+    @property
+    def _origins(self) -> dict[str, str]:
+        """Who stands in for each vendor."""
+        issuer = {_ISSUER: self._signing_in.issuer.url} if self._signing_in else {}
+        return dict.fromkeys(VENDORS, self._server.origin) | issuer
+
+    def _received(self) -> list[tuple[str, Received]]:
+        """The requests that count, each with the recorder's key for it; signing in comes first."""
+        asked = self._signing_in.issuer.asked if self._signing_in else []
+        sent = [each for each in self._server.received if each.method == "POST" or issuer_key(each.path)]
+        return [
+            *((each.endpoint, each.received) for each in asked),
+            *((issuer_key(each.path) or _MODEL, each) for each in sent),
+        ]
 
     def _inode(self) -> int | None:
         path = self._home / STATE / "auth.json"
         return path.stat().st_ino if path.exists() else None
 
-    def _prepare(self, server: ModelServer) -> None:
+    def _prepare(self) -> None:
+        origin = self._origins[_ISSUER if self._vector.group == "browser-device" else VENDORS[-1]]
         self._values |= {
-            "{base}": server.origin,
-            "{hostport}": server.origin.removeprefix("http://"),
+            "{base}": origin,
+            "{hostport}": origin.removeprefix("http://"),
             "{state}": str(self._home / STATE),
             "{home}": str(self._home),
         }
@@ -195,8 +220,8 @@ class Run:
                 return f"{done.failure or _signed_out(done)} ({done.code})"
             case _:
                 monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
-                done = self._command(step["argv"])
-                return f"{done.failure or 'saved'} ({done.code})"
+                done = self._command([self._given_for(argument) for argument in step["argv"]])
+                return "waits" if done.code == EXIT_INTERRUPTED else f"{done.failure or 'saved'} ({done.code})"
 
     def _keyring(self) -> str:
         """What lies in the keyring, under names that hold the hash of CODEX_HOME."""
@@ -204,7 +229,7 @@ class Run:
         found = []
         for each in self._service.items(service=SERVICE):
             attributes = {name: value for name, value in each["attributes"].items() if not name.startswith("xdg:")}
-            found.append(item(each["label"], each["secret"], attributes).replace(self._hash, "{hash}"))
+            found.append(item(each["label"], self._told(each["secret"]), attributes).replace(self._hash, "{hash}"))
         return ", ".join(found) or "no item"
 
     def _turn(self) -> str:
@@ -252,13 +277,20 @@ class Run:
 
     def _call(self, received: Received) -> Call:
         authorization, content_type = received.header("authorization"), received.header("content-type")
-        url = self._told(f"{received.header('host')}{received.path}")
-        return Call(url, self._told(received.body.decode()), authorization and self._told(authorization), content_type)
+        query = f"?{received.query}" if received.query else ""
+        url, body = (
+            self._told(text) for text in (f"{received.header('host')}{received.path}{query}", received.body.decode())
+        )
+        return Call(unmade(url), unmade(body), authorization and self._told(authorization), content_type)
+
+    def _given_for(self, argument: str) -> str:
+        return argument.replace("{base}", self._values["{base}"])
 
     def _told(self, text: str) -> str:
+        text = text.replace(quote(self._values["{hostport}"]), "{hostport}")
         for placeholder, value in self._values.items():
             text = text.replace(value, placeholder)
-        return text
+        return self._signing_in.ports.told(text) if self._signing_in else text
 
 
 class _Listening(Terminal):
@@ -323,13 +355,14 @@ sys.stdin.read()
 """What holds a lock until its stdin is closed."""
 
 
-def _stand_in(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
-    """Send what goes to a vendor to the server instead; the header `Host` still names the vendor."""
+def _stand_in(monkeypatch: pytest.MonkeyPatch, origins: Mapping[str, str]) -> None:
+    """Send what goes to a vendor to who stands in for it; the header `Host` still names the vendor."""
     send = httpx.HTTPTransport.handle_request
-    server = httpx.URL(origin)
+    servers = {vendor: httpx.URL(origin) for vendor, origin in origins.items()}
 
     def handle_request(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
-        if request.url.host in VENDORS:
+        server = servers.get(request.url.host)
+        if server is not None:
             request.url = request.url.copy_with(scheme=server.scheme, host=server.host, port=server.port)
         return send(self, request)
 

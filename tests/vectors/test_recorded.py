@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..secret_service import secret_service as secret_service  # noqa: TID252
-from .differences import AGED_DIFFERENCES, AWAITING_BROWSER, DIFFERENCES
+from .differences import AGED_DIFFERENCES, DIFFERENCES
 from .recorded import VECTORS, Call, Outcome, Request, Stored, Vector, differences
 from .run import Run
 
@@ -66,7 +66,7 @@ def allowed(vector: Vector) -> Mapping[str, object]:
 
 
 ALONE = [vector for vector in VECTORS if not vector.with_keyring]
-WITH_KEYRING = [vector for vector in VECTORS if vector.with_keyring and vector.name not in AWAITING_BROWSER]
+WITH_KEYRING = [vector for vector in VECTORS if vector.with_keyring]
 REFUSED = [vector for vector in VECTORS if vector.name.startswith("refresh_401_")]
 
 
@@ -97,7 +97,7 @@ def test_after_a_401_an_older_login_is_renewed_as_by_codex(
 
 def test_each_listed_difference_is_of_a_recorded_run() -> None:
     """No entry outlives its run."""
-    listed = {name for runs in DIFFERENCES.values() for name in runs} | set(AGED_DIFFERENCES) | AWAITING_BROWSER
+    listed = {name for runs in DIFFERENCES.values() for name in runs} | set(AGED_DIFFERENCES)
     assert listed <= {vector.name for vector in VECTORS}
 
 
@@ -118,6 +118,9 @@ def test_every_field_is_compared() -> None:
         stored=Stored({"a": 1, "b": 2}, "0600", newline=False),
         waited=False,
         replaced=False,
+        page=200,
+        pauses=[],
+        heard=[],
     )
     keyfob = Outcome(
         [Request("h/v2/responses", "b=1", "Bearer b", {"x": ""})],
@@ -128,6 +131,9 @@ def test_every_field_is_compared() -> None:
         stored=Stored({"b": 2, "a": 3, "c": 4}, "0644", newline=True),
         waited=True,
         replaced=True,
+        page=400,
+        pauses=[5],
+        heard=["GET"],
     )
     assert differences(codex, codex) == {}
     assert differences(codex, keyfob) == {
@@ -139,6 +145,9 @@ def test_every_field_is_compared() -> None:
         "ending": "401",
         "waited": True,
         "replaced": True,
+        "page": 400,
+        "pauses": [5],
+        "heard": ["GET"],
         "command_ran": True,
         "stored": {"a": 3, "c": 4},
         "stored_order": ["b", "a"],
@@ -162,4 +171,5 @@ def test_the_recorded_runs_are_all_there() -> None:
         "policy": 22,
         "store": 14,
         "locks": 8,
+        "browser-device": 31,
     }

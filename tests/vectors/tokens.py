@@ -11,6 +11,8 @@ _JWT = re.compile(r"<jwt (?P<name>\S+) acct=(?P<account>\S+) plan=(?P<plan>\S+) 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?=\.\d+Z)")
 # The recorder kept no more of this token's claims than its name; it is of the run about the government's cloud.
 _FEDRAMP = "a"
+_NONE = "None"
+"""How the recorder writes that a token claims no account."""
 
 
 def tokens_of(text: str, now: int) -> dict[str, str]:
@@ -19,7 +21,9 @@ def tokens_of(text: str, now: int) -> dict[str, str]:
 
 
 def _made(found: re.Match[str], now: int) -> str:
-    own = {"chatgpt_account_id": found["account"], "chatgpt_plan_type": found["plan"]}
+    own: dict[str, object] = {"chatgpt_plan_type": found["plan"]}
+    if found["account"] != _NONE:
+        own["chatgpt_account_id"] = found["account"]
     if found["name"] == _FEDRAMP:
         own["chatgpt_account_is_fedramp"] = True
     times = {"iat": now} if found["exp"] == "none" else {"iat": now, "exp": now + int(found["exp"])}
@@ -27,7 +31,7 @@ def _made(found: re.Match[str], now: int) -> str:
 
 
 def login(name: str, account: str = "acct-1", exp: str = "+3600") -> dict[str, str]:
-    """What an issuer answers, in placeholders: three tokens of that name."""
+    """What an issuer answers, in placeholders: three tokens of that name; an account of "None" is not claimed."""
     jwts = {f"{kind}_token": f"<jwt {short}-{name} acct={account} plan=pro exp={exp}>" for kind, short in _KINDS}
     return {**jwts, "refresh_token": f"rt-{name}"}
 
