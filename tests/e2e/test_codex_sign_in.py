@@ -1,0 +1,144 @@
+"""A login that keyfob's sign-in made, used, renewed and ended by the real Codex client; and Codex's own beside it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from keyfob.testing.issuer import Issuer
+from keyfob.testing.model_server import TEXT, ModelServer
+
+from .shared import CONFIG, CodexHome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("codex")
+BROWSER = """#!{python} -I
+import sys, urllib.request
+with urllib.request.urlopen(sys.argv[1], timeout=30) as page, open("{log}", "w") as log:
+    print(page.status, page.url, page.read().decode(), file=log)
+"""
+"""Goes where it is sent, as somebody's would who is signed in at the issuer already."""
+NEW = ("id_token", "access_token", "refresh_token", "login_owner_id", "last_refresh")
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with Issuer() as running:
+        running.sign_in.interval, running.sign_in.pending = "1", 1
+        yield running
+
+
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    with ModelServer() as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path, issuer: Issuer, server: ModelServer) -> CodexHome:
+    """A CODEX_HOME with one provider that wants the OpenAI login; nobody is signed in."""
+    return made(tmp_path, issuer, server)
+
+
+@pytest.fixture
+def other(tmp_path: Path, issuer: Issuer, server: ModelServer) -> CodexHome:
+    """Another one, for Codex to do the same in."""
+    root = tmp_path / "other"
+    root.mkdir()
+    return made(root, issuer, server)
+
+
+def made(root: Path, issuer: Issuer, server: ModelServer) -> CodexHome:
+    home = CodexHome(root, issuer.environ)
+    home.configure(CONFIG.format(base_url=server.base_url))
+    return home
+
+
+def browsing(home: CodexHome) -> dict[str, str]:
+    """Variables with which there is a browser to be opened."""
+    browser = home.root / "browser"
+    browser.write_text(BROWSER.format(python=sys.executable, log=home.root / "page"))
+    browser.chmod(0o700)
+    return {"BROWSER": str(browser), "DISPLAY": ":0"}
+
+
+def asked(issuer: Issuer) -> list[tuple[str, str | None, list[str]]]:
+    """Endpoint, content type and the names of the fields of each request so far, but for what was not asked twice."""
+    found = [(each.endpoint, each.received.header("content-type"), list(each.fields)) for each in issuer.asked]
+    issuer.asked.clear()
+    return found
+
+
+def shape(path: Path) -> list[str]:
+    """The lines of the file without what each sign-in makes anew."""
+    lines = path.read_text().splitlines()
+    return [line.partition(":")[0] if line.strip().strip('"').startswith(NEW) else line for line in lines]
+
+
+def bearer(home: CodexHome) -> str:
+    return f"Bearer {home.stored['tokens']['access_token']}"
+
+
+def ran(done: Any) -> Any:
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_with_a_device_code_both_do_the_same(home, other, issuer, server):
+    """The same requests, the same file but for what is new; and Codex uses keyfob's."""
+    ran(home.keyfob("login", "--device-auth"))
+    keyfobs = asked(issuer)
+    ran(other.codex("login", "--device-auth", "--experimental_issuer", issuer.url))
+    assert asked(issuer) == keyfobs
+    assert [endpoint for endpoint, *_ in keyfobs] == ["device.usercode", *["device.token"] * 2, "token.code"]
+    assert shape(home.auth_json) == shape(other.auth_json)
+    assert stat.S_IMODE(home.auth_json.stat().st_mode) == stat.S_IMODE(other.auth_json.stat().st_mode) == 0o600
+    assert "Logged in using ChatGPT" in home.codex("login", "status").stderr
+    assert home.turn().stdout.strip() == TEXT
+    sent = {(each.header("authorization"), each.header("chatgpt-account-id")) for each in server.received}
+    assert sent == {(bearer(home), "acct-1")}
+    assert ran(other.keyfob("token")).stdout == f"{other.stored['tokens']['access_token']}\n"
+
+
+def test_a_login_made_in_the_browser_is_renewed_and_ended_by_codex(home, issuer):
+    """keyfob uses what Codex renewed, and sees that it is gone; the browser is told that all is done."""
+    issuer.lifetime = 120.0  # Codex renews what ends within five minutes
+    ran(home.keyfob("login", **browsing(home)))
+    assert [each.endpoint for each in issuer.asked] == ["authorize", "token.code", "token.exchange"]
+    assert home.stored["OPENAI_API_KEY"] == issuer.sign_in.api_key
+    assert (home.root / "page").read_text().startswith("200 http://127.0.0.1:145")
+    first = home.stored["tokens"]["refresh_token"]
+    issuer.lifetime = 3600.0
+    assert home.turn().stdout.strip() == TEXT
+    assert [each.fields["refresh_token"] for each in issuer.presented] == [first]
+    assert ran(home.keyfob("token")).stdout == f"{home.stored['tokens']['access_token']}\n"
+    last = home.stored["tokens"]["refresh_token"]
+    ran(home.codex("logout"))
+    assert [each["token"] for each in issuer.revoked] == [last] != [first]
+    assert home.keyfob("token").returncode == 1
+    assert not issuer.reused
+
+
+def test_keyfob_signs_in_over_codexs_login_and_out_of_it(home, issuer):
+    """The old one stays good until the new one is there, and then is revoked if that is wished."""
+    issuer.sign_in.pending = 0
+    ran(home.codex("login", "--device-auth", "--experimental_issuer", issuer.url))
+    old = home.stored["tokens"]["refresh_token"]
+    issuer.sign_in.answers["token.code"] = [500]
+    assert home.keyfob("login", **browsing(home)).returncode == 1
+    assert home.stored["tokens"]["refresh_token"] == old
+    assert "Logged in using ChatGPT" in home.codex("login", "status").stderr
+    ran(home.keyfob("login", "--revoke-old", **browsing(home)))
+    new = home.stored["tokens"]["refresh_token"]
+    assert [each["token"] for each in issuer.revoked] == [old] != [new]
+    ran(home.keyfob("logout"))
+    assert "Not logged in" in home.codex("login", "status").stderr
+    assert [each["token"] for each in issuer.revoked] == [old, new]
+    assert not os.path.exists(home.auth_json)
