@@ -8,7 +8,7 @@
 On the warm path: importing keyfob loads nothing else; each name is imported when it is first used.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
