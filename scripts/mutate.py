@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -16,16 +17,19 @@ import venv
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+T = TypeVar("T")
 
 ROOT: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 COPIED: Final = ("core", "plugins", "scripts", "tests", "pyproject.toml")
 LEFT_OUT: Final = shutil.ignore_patterns("node_modules", ".*_cache", "__pycache__")
 LIMIT_S: Final = 180  # a fault that makes a test wait for ever is found as well
-PYTEST: Final = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not e2e and not slow")
+PYTEST: Final = ("-x", "-q", "-p", "no:cacheprovider", "-m", "not e2e and not slow")
+WARM: Final = os.path.join(ROOT, "scripts", "mutate_warm.py")
 SCRIPT: Final = (
     "#!{python}\nimport sys\nfrom keyfob.cli import main\nif __name__ == '__main__':\n    sys.exit(main())\n"
 )
@@ -60,10 +64,12 @@ def main(words: list[str]) -> int:
     astray = [fault for fault in faults if read(ROOT, fault.file).count(fault.old) != 1]
     for fault in astray:
         print(f"ASTRAY  {fault.why}\n        the old text does not stand in {fault.file} just once")
-    if astray or not sound(faults):
+    if astray:
         return 1
-    with tempfile.TemporaryDirectory(prefix="keyfob-mutate-") as folder:
-        found = [report(fault, run) for fault, run in zip(faults, tried(faults, folder), strict=True)]
+    with tempfile.TemporaryDirectory(prefix="keyfob-mutate-") as folder, Bench(folder) as bench:
+        if not sound(faults, bench):
+            return 1
+        found = [report(fault, run) for fault, run in zip(faults, bench.each(run_with, faults), strict=True)]
     print(f"{found.count(True)} of {len(faults)} faults were found")
     return 0 if all(found) else 1
 
@@ -74,43 +80,83 @@ def read_faults() -> list[Fault]:
         return [Fault(**fault) for fault in tomllib.load(file)["fault"]]
 
 
-def sound(faults: list[Fault]) -> bool:
+def sound(faults: list[Fault], bench: Bench) -> bool:
     """Whether the tests pass without any fault: where they fail anyway, they would seem to find each."""
     tests = sorted({test for fault in faults for test in fault.tests})
-    with tempfile.TemporaryDirectory(prefix="keyfob-mutate-") as folder:
-        run = run_tests(make_copy(folder), tests)
-    if run.status != PASSED:
-        print(f"The tests fail without any fault:\n{run.output}")
-    return run.status == PASSED
+    for run in bench.each(lambda copy, test: copy.run_tests([test]), tests):
+        if run.status != PASSED:
+            print(f"The tests fail without any fault:\n{run.output}")
+            return False
+    return True
 
 
-def tried(faults: list[Fault], folder: str) -> Iterator[Run]:
-    """Run each fault's tests, as many at once as there are processors, each time on a copy that nobody else has."""
-    count = os.cpu_count() or 1
-    copies: SimpleQueue[str] = SimpleQueue()
-    for number in range(count):
-        os.mkdir(own := os.path.join(folder, str(number)))
-        copies.put(make_copy(own))
-
-    def run(fault: Fault) -> Run:
-        copy = copies.get()
-        try:
-            return run_with(fault, copy)
-        finally:
-            copies.put(copy)
-
-    with ThreadPoolExecutor(count) as pool:
-        yield from pool.map(run, faults)
-
-
-def run_with(fault: Fault, copy: str) -> Run:
+def run_with(copy: Copy, fault: Fault) -> Run:
     """Run a fault's tests on a copy that has the fault, and none after it."""
-    sound = read(copy, fault.file)
-    write(copy, fault.file, sound.replace(fault.old, fault.new))
+    sound = read(copy.path, fault.file)
+    write(copy.path, fault.file, sound.replace(fault.old, fault.new))
     try:
-        return run_tests(copy, fault.tests)
+        return copy.run_tests(fault.tests)
     finally:
-        write(copy, fault.file, sound)
+        write(copy.path, fault.file, sound)
+
+
+class Bench:
+    """Copies of the code, one more than there are processors, for some tests only wait; use it with `with`."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._free: SimpleQueue[Copy] = SimpleQueue()
+
+    def __enter__(self) -> Self:
+        self._copies = [Copy(os.path.join(self._folder, str(number))) for number in range((os.cpu_count() or 1) + 1)]
+        for copy in self._copies:
+            self._free.put(copy)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for copy in self._copies:
+            copy.close()
+
+    def each(self, work: Callable[[Copy, T], Run], things: Iterable[T]) -> Iterator[Run]:
+        """Do some work with each thing, each on a copy that nobody else has then; their runs in order."""
+
+        def run(thing: T) -> Run:
+            copy = self._free.get()
+            try:
+                return work(copy, thing)
+            finally:
+                self._free.put(copy)
+
+        with ThreadPoolExecutor(len(self._copies)) as pool:
+            yield from pool.map(run, things)
+
+
+class Copy:
+    """A copy of the code, with an environment of its own, and a process that runs the copy's tests."""
+
+    def __init__(self, folder: str) -> None:
+        os.mkdir(folder)
+        self.path = make_copy(folder)
+        self._output = os.path.join(folder, "output")
+        self._warm = subprocess.Popen(
+            [python_of(self.path), WARM],
+            cwd=self.path,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run_tests(self, tests: list[str]) -> Run:
+        """Run some tests on the copy."""
+        start = time.monotonic()
+        print(json.dumps([[*PYTEST, *tests], self._output, LIMIT_S]), file=self._warm.stdin, flush=True)
+        status = json.loads(self._warm.stdout.readline())
+        return Run(status, read("", self._output), time.monotonic() - start)
+
+    def close(self) -> None:
+        """End the process."""
+        self._warm.communicate()
 
 
 def make_copy(folder: str) -> str:
@@ -141,24 +187,6 @@ def site_packages(environment: str) -> str:
 def python_of(copy: str) -> str:
     """The interpreter that imports from the copy."""
     return os.path.join(os.path.dirname(copy), "venv", "bin", "python")
-
-
-def run_tests(copy: str, tests: list[str]) -> Run:
-    """Run some tests on the copy."""
-    start = time.monotonic()
-    try:
-        done = subprocess.run(
-            [python_of(copy), *PYTEST, *tests],
-            cwd=copy,
-            env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return Run(None, "", time.monotonic() - start)
-    return Run(done.returncode, done.stdout + done.stderr, time.monotonic() - start)
 
 
 def report(fault: Fault, run: Run) -> bool:
