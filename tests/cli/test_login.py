@@ -266,9 +266,8 @@ def test_a_key_is_never_an_argument(keyfob, arguments):
     ("arguments", "said"),
     [
         (["login"], "say how to sign in to lab: with an API key"),
-        (["login", "corp"], "with an API key or an access token"),
-        (["login", "lab", "--with-access-token"], "lab takes no access token"),
-        (["login", "corp", "--with-access-token", "--with-api-key"], "one method at a time"),
+        (["login", "lab", "--with-access-token"], "lab cannot be signed in to with an access token"),
+        (["login", "corp", "--with-access-token", "--with-api-key"], "one way at a time"),
         (["login", "open", "--with-api-key"], "open needs no login: its plugin is `none`; these take one: lab, corp"),
         (["-c", "model_provider=open", "login"], "these take one: lab, corp, openai"),
         (["-c", "cli_auth_credentials_store=ephemeral", "login", "--with-api-key"], "nothing would be kept"),

@@ -71,7 +71,7 @@ STATES = {
     "damaged": (
         lambda keyfob, issuer: write_login(keyfob, "{canary"),
         1,
-        "move {home}/auth.json away first, to keep it; codex login, or keyfob login corp --with-api-key --replace",
+        "move {home}/auth.json away first, to keep it; codex login, or keyfob login corp --replace",
     ),
     "forbidden by policy": (
         lambda keyfob, issuer: (

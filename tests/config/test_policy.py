@@ -182,8 +182,8 @@ def test_the_workspaces_are_those_that_both_lists_have():
     """Where only one says something, it counts."""
     forced = Rule("forced_chatgpt_workspace_id", ("a", "b"), "user", "f", 1)
     allowed = Rule("allowed_chatgpt_workspaces", ("b", "c"), "requirements", "f", 1)
-    assert Policy([forced, allowed]).workspaces == {"b"}
-    assert Policy([allowed]).workspaces == {"b", "c"}
+    assert Policy([forced, allowed]).workspaces == ("b",)
+    assert Policy([allowed]).workspaces == ("b", "c")
     assert Policy([]).workspaces is None
 
 

@@ -52,7 +52,9 @@ class TestSave:
         world.store.note(Journal(intent=Intent(world.record.fingerprint, sent=True)))
         world.store.prepare(world.disk)
         world.store.put_stage(Stage(world.record.fingerprint, b"{}"))
-        assert world.login().save(NEW).token == "A9"
+        old = world.disk
+        saved = world.login().save(NEW)
+        assert (saved.record.token, saved.replaced) == ("A9", old)
         assert world.disk == NEW
         assert (world.store.journal(), world.store.stage()) == (Journal(), None)
         assert not world.issuer.revoked
