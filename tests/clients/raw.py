@@ -118,13 +118,13 @@ def drips(text: bytes, every: float, end: bytes = b"") -> Callable[[socket.socke
 
 
 class Tunnels:
-    """What an HTTP proxy does with CONNECT: every host is the server at `port`."""
+    """What an HTTP proxy does with CONNECT: every host is the server at `port`. greeting: what is said before that."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, *, greeting: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n") -> None:
+        self.port, self._greeting = port, greeting
 
     def __call__(self, connection: socket.socket) -> None:
-        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        connection.sendall(self._greeting)
         with socket.create_connection(("127.0.0.1", self.port)) as other:
             pairs = {connection: other, other: connection}
             while True:

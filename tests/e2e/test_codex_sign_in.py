@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +15,9 @@ import pytest
 from keyfob.testing.issuer import Issuer
 from keyfob.testing.model_server import TEXT, ModelServer
 
-from .shared import CONFIG, CodexHome
+from ..clients.raw import Authority, Raw, Tunnels  # noqa: TID252
+from . import parts
+from .shared import CONFIG, KEYFOB, CodexHome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +25,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("codex")
 BROWSER = """#!{python} -I
-import sys, urllib.request
-with urllib.request.urlopen(sys.argv[1], timeout=30) as page, open("{log}", "w") as log:
-    print(page.status, page.url, page.read().decode(), file=log)
+import os, ssl, sys, urllib.request
+trust = ssl.create_default_context(cafile=os.environ.get("CODEX_CA_CERTIFICATE"))
+with urllib.request.urlopen(sys.argv[1], timeout=30, context=trust) as page, open("{log}", "w") as log:
+    print(page.status, page.url, file=log)
 """
 """Goes where it is sent, as somebody's would who is signed in at the issuer already."""
 NEW = ("id_token", "access_token", "refresh_token", "login_owner_id", "last_refresh")
@@ -33,6 +39,19 @@ def issuer() -> Iterator[Issuer]:
     with Issuer() as running:
         running.sign_in.interval, running.sign_in.pending = "1", 1
         yield running
+
+
+@pytest.fixture
+def as_openai(tmp_path: Path, issuer: Issuer) -> Iterator[dict[str, str]]:
+    """Variables with which that issuer is https://auth.openai.com: behind a proxy, with a certificate for that name."""
+    authority = Authority(tmp_path)
+    forward = Tunnels(int(issuer.url.rpartition(":")[2]), greeting=b"")
+    with (
+        Raw(forward, tls=authority.server("auth.openai.com"), unread=True) as tls,
+        Raw(Tunnels(tls.port)) as proxy,
+    ):
+        there = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}", "CODEX_CA_CERTIFICATE": authority.file}
+        yield {**there, "KEYFOB_OPENAI_ISSUER": ""}  # as if it were not set
 
 
 @pytest.fixture
@@ -67,6 +86,29 @@ def browsing(home: CodexHome) -> dict[str, str]:
     browser.write_text(BROWSER.format(python=sys.executable, log=home.root / "page"))
     browser.chmod(0o700)
     return {"BROWSER": str(browser), "DISPLAY": ":0"}
+
+
+@contextmanager
+def waiting(home: CodexHome, by: str, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A sign-in in the browser that nobody finishes."""
+    program = {"keyfob": KEYFOB, "codex": parts.codex_binary()}[by]
+    log = home.root / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [program, "login"],
+            env={**home.environ, **environ, "BROWSER": "true"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        while "oauth/authorize" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def asked(issuer: Issuer) -> list[tuple[str, str | None, list[str]]]:
@@ -107,13 +149,25 @@ def test_with_a_device_code_both_do_the_same(home, other, issuer, server):
     assert ran(other.keyfob("token")).stdout == f"{other.stored['tokens']['access_token']}\n"
 
 
+def test_in_the_browser_both_do_the_same(home, other, issuer, as_openai):
+    """At the address that is OpenAI's, on its port, with nothing set for tests: the same requests, the same file."""
+    ran(home.keyfob("login", **as_openai, **browsing(home)))
+    keyfobs = asked(issuer)
+    ran(other.codex("login", **as_openai, **browsing(other)))
+    assert asked(issuer) == keyfobs
+    assert [endpoint for endpoint, *_ in keyfobs] == ["authorize", "token.code", "token.exchange"]
+    assert shape(home.auth_json) == shape(other.auth_json)
+    assert home.stored["tokens"]["oauth_provenance"]["issuer"] == "https://auth.openai.com"
+    assert home.stored["OPENAI_API_KEY"] == issuer.sign_in.api_key
+    for each in (home, other):
+        assert (each.root / "page").read_text().startswith("200 http://127.0.0.1:1455/")
+
+
 def test_a_login_made_in_the_browser_is_renewed_and_ended_by_codex(home, issuer):
-    """keyfob uses what Codex renewed, and sees that it is gone; the browser is told that all is done."""
+    """keyfob uses what Codex renewed, and sees that it is gone."""
     issuer.lifetime = 120.0  # Codex renews what ends within five minutes
     ran(home.keyfob("login", **browsing(home)))
     assert [each.endpoint for each in issuer.asked] == ["authorize", "token.code", "token.exchange"]
-    assert home.stored["OPENAI_API_KEY"] == issuer.sign_in.api_key
-    assert (home.root / "page").read_text().startswith("200 http://127.0.0.1:145")
     first = home.stored["tokens"]["refresh_token"]
     issuer.lifetime = 3600.0
     assert home.turn().stdout.strip() == TEXT
@@ -142,3 +196,13 @@ def test_keyfob_signs_in_over_codexs_login_and_out_of_it(home, issuer):
     assert "Not logged in" in home.codex("login", "status").stderr
     assert [each["token"] for each in issuer.revoked] == [old, new]
     assert not os.path.exists(home.auth_json)
+
+
+@pytest.mark.parametrize(("first", "second"), [("keyfob", "codex"), ("codex", "keyfob")])
+def test_a_sign_in_that_was_left_behind_gives_way_to_the_others(home, other, as_openai, first, second):
+    """Whosever it is: it ends, and the port that OpenAI knows best is the new one's."""
+    with waiting(home, first, as_openai) as left:
+        ran(getattr(other, second)("login", **as_openai, **browsing(other)))
+        assert left.wait(30) == 1
+    assert (other.root / "page").read_text().startswith("200 http://127.0.0.1:1455/")
+    assert not home.auth_json.exists()
