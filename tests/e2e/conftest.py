@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
@@ -26,13 +26,19 @@ class Proxy(NamedTuple):
     key: str
 
 
+_SHARED: Final = ("litellm", "litellm_without_database", "browser")
+"""Fixtures that take long to start: the tests with one of them are for one worker of pytest-xdist."""
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m "not e2e"` looks at the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder `e2e`."""
+    """Mark every test of this folder `e2e`, and those that share a counterpart as a group."""
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker("e2e")
+            for shared in set(_SHARED).intersection(getattr(item, "fixturenames", ())):
+                item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(scope="session")
@@ -78,12 +84,18 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture
-def oidc() -> Iterator[OidcServer]:
-    """A certified OAuth server of the test's own: what it was asked, only this test asked."""
+@pytest.fixture(scope="session")
+def _oidc() -> Iterator[OidcServer]:
     _require("oidc")
     with OidcServer() as server:
         yield server
+
+
+@pytest.fixture
+def oidc(_oidc: OidcServer) -> OidcServer:
+    """A certified OAuth server: what it was asked, only this test asked."""
+    _oidc.anew()
+    return _oidc
 
 
 def _require(part: parts.Part) -> None:

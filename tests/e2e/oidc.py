@@ -74,6 +74,10 @@ class OidcServer:
         """Change options of the running server."""
         self._call("/test/options", json.dumps(options).encode())
 
+    def anew(self) -> None:
+        """Have it forget what it was asked, and have the options that it was started with."""
+        self._call("/test/anew", b"")
+
     def requests(self, route: str | None = None) -> list[dict[str, Any]]:
         """What its endpoints were asked so far, in order: of one `route` (`token`, `revocation`, ...) or all.
 

@@ -10,9 +10,11 @@
 // Beyond the standards' endpoints there are pages for people (sign in, consent, each with Cancel; a device's code), and
 //   GET /test/requests    what it was asked: a list with, for each request to an endpoint, its route, status, error, ...
 //   POST /test/options    changes options while it runs
+//   POST /test/anew       forgets what it was asked, and has the options that it was started with
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
+import { setTimeout } from 'node:timers/promises';
 
 import { Provider, errors } from 'oidc-provider';
 
@@ -20,13 +22,16 @@ const OPTIONS = {
   clients: [], // RFC 7591 metadata
   scopes: ['openid', 'offline_access', 'api'], // `email` and `profile` come with their claims
   resources: {}, // of RFC 8707: {"https://api.example": {"format": "jwt", "scope": "api"}}
+  codeSeconds: 60,
+  tokenDelaySeconds: 0, // how long the token endpoint takes
   accessTokenSeconds: 3600,
   refreshTokenSeconds: 14 * 86400,
   deviceCodeSeconds: 600,
   deviceInterval: null, // seconds; null: the member is absent, which oidc-provider does and RFC 8628 allows
 };
 
-const options = { ...OPTIONS, ...JSON.parse(process.argv[2] ?? '{}') };
+const given = { ...OPTIONS, ...JSON.parse(process.argv[2] ?? '{}') };
+const options = { ...given };
 const requests = [];
 
 // ---- pages: no script, no network, so that a browser under test shows nothing but what is here
@@ -103,9 +108,14 @@ async function forTests(ctx, next) {
   } else if (ctx.path === '/test/options') {
     Object.assign(options, JSON.parse(await body(ctx.req)));
     ctx.status = 204;
+  } else if (ctx.path === '/test/anew') {
+    Object.assign(options, given);
+    requests.length = 0;
+    ctx.status = 204;
   } else if (ctx.path.startsWith('/interaction/')) {
     await interaction(ctx);
   } else {
+    if (ctx.path === '/token') await setTimeout(options.tokenDelaySeconds * 1000);
     await next();
     note(ctx);
     sayInterval(ctx);
@@ -157,6 +167,7 @@ function configuration() {
     rotateRefreshToken: true,
     ttl: {
       AccessToken: () => options.accessTokenSeconds,
+      AuthorizationCode: () => options.codeSeconds,
       ClientCredentials: () => options.accessTokenSeconds,
       DeviceCode: () => options.deviceCodeSeconds,
       RefreshToken: () => options.refreshTokenSeconds,
