@@ -117,7 +117,7 @@ def test_what_cannot_be_used_is_told(data: dict[str, Any], what: str) -> None:
     with pytest.raises(DamagedLoginError) as caught:
         logins().read(data)
     assert what in str(caught.value)
-    assert caught.value.hint == "codex login, or keyfob login openai --with-api-key --replace"
+    assert caught.value.hint == "codex login, or keyfob login openai --replace"
 
 
 @pytest.mark.parametrize(
@@ -532,7 +532,7 @@ def test_nothing_else_ends_a_login(document: Any, status: int, code: str | None)
 @pytest.mark.parametrize(
     ("environ", "url"),
     [
-        ({}, "https://auth.openai.com/oauth/revoke"),
+        ({}, "https://login.example/oauth/revoke"),
         ({rotation.REVOKE_URL: "https://r.example/x"}, "https://r.example/x"),
         ({rotation.REFRESH_URL: "https://t.example/a/token?q=1"}, "https://t.example/oauth/revoke"),
         (
@@ -542,15 +542,21 @@ def test_nothing_else_ends_a_login(document: Any, status: int, code: str | None)
         ({rotation.REFRESH_URL: "http://[broken"}, "http://[broken"),
     ],
 )
-def test_a_chatgpt_login_is_revoked_where_codex_does(environ: dict[str, str], url: str) -> None:
-    """With Codex's own client, wherever the login comes from."""
+def test_a_chatgpt_login_is_revoked_where_it_comes_from(environ: dict[str, str], url: str) -> None:
+    """No other issuer gets its token, but for a variable that names one."""
     request = logins(environ).revocation(chatgpt(tokens={"oauth_provenance": OTHER}))
     assert request is not None
     assert request.url == url
-    assert request.body == (
-        b'{"token":"rt-1","token_type_hint":"refresh_token","client_id":"app_EMoamEEZ73f0CkXaXp7hrann"}'
-    )
+    assert request.body == (b'{"token":"rt-1","token_type_hint":"refresh_token","client_id":"app_other"}')
     assert request.timeout == 10.0
+
+
+def test_a_login_that_does_not_say_where_it_comes_from_is_revoked_at_openai() -> None:
+    """By Codex's own client, as Codex does."""
+    request = logins().revocation(chatgpt())
+    assert request is not None
+    assert request.url == "https://auth.openai.com/oauth/revoke"
+    assert json.loads(request.body)["client_id"] == "app_EMoamEEZ73f0CkXaXp7hrann"
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from keyfob.credentials.record import About, Data, Record, Records, Rotation, Si
 from keyfob.credentials.source import CredentialSource, Signer, StaticSource
 from keyfob.errors import (
     CommandError,
+    ConfigError,
     CredentialError,
     DamagedLoginError,
     DeniedError,
@@ -59,6 +60,7 @@ __all__ = [
     "Answer",
     "AuthPlugin",
     "CommandError",
+    "ConfigError",
     "Context",
     "Credential",
     "CredentialError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from keyfob.plugin import DamagedLoginError, Record, UnsupportedLoginError, illegal_part
@@ -11,12 +11,13 @@ from keyfob_openai.claims import claims, openai, text, time_of
 
 CHATGPT, API = "chatgpt", "api"
 KEY, TOKENS, PERSONAL = "OPENAI_API_KEY", "tokens", "personal_access_token"
-_TOKENS = ("id_token", "access_token", "refresh_token")
+# How Codex calls tokens that somebody else supplies and renews: it only uses them, and never revokes them.
+SUPPLIED = "chatgptAuthTokens"
 # How `auth_mode` is spelt → the field that holds the login.
 _MODES = {
     "apikey": KEY,
     "chatgpt": TOKENS,
-    "chatgptAuthTokens": TOKENS,
+    SUPPLIED: TOKENS,
     "personalAccessToken": PERSONAL,
     "agentIdentity": "agent_identity",
     "headers": "headers",
@@ -73,7 +74,7 @@ def _tokens(data: Mapping[str, Any]) -> Record:
     tokens = data.get(TOKENS)
     if not isinstance(tokens, dict):
         raise _damaged("holds no tokens")
-    id_token, access_token, refresh_token = (_text(tokens, name, "tokens.") for name in _TOKENS)
+    id_token, access_token = (_text(tokens, name, "tokens.") for name in ("id_token", "access_token"))
     identity, access = claims(id_token), claims(access_token) or {}
     if identity is None:
         raise _damaged("tokens.id_token is not a JWT")
@@ -82,13 +83,35 @@ def _tokens(data: Mapping[str, Any]) -> Record:
     return Record(
         data,
         access_token,
-        secret=refresh_token,
+        secret=_secret(data, tokens),
         expires_at=time_of(access, "exp"),
         issued_at=refreshed if refreshed is not None else time_of(access, "iat"),
         account=account,
         method=CHATGPT,
         workspaces=tuple(dict.fromkeys(each for each in claimed if each)),
     )
+
+
+def _secret(data: Mapping[str, Any], tokens: Mapping[str, Any]) -> str | None:
+    """What it is renewed with. None: it is used until it expires, and nobody is asked to renew or to revoke it.
+
+    So it is where the refresh token stayed on the machine that signed in.
+    """
+    value = tokens.get("refresh_token")
+    if not isinstance(value, str):
+        raise _damaged(f"tokens.refresh_token is {'missing' if value is None else 'not a text'}")
+    return value if value.strip() and data.get("auth_mode") != SUPPLIED else None
+
+
+def without_refresh_token(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """ChatGPT's tokens for use on another machine until they expire: what that takes, and no other secret."""
+    tokens = {name: data[TOKENS][name] for name in ("id_token", "access_token")}
+    return {
+        "auth_mode": SUPPLIED,
+        KEY: None,
+        TOKENS: {**tokens, "refresh_token": "", "account_id": data[TOKENS].get("account_id")},
+        "last_refresh": data.get("last_refresh"),
+    }
 
 
 _READERS = {KEY: _key, PERSONAL: _personal, TOKENS: _tokens}
@@ -117,6 +140,11 @@ def _last_refresh(data: Mapping[str, Any]) -> float | None:
         return found.timestamp() if found.tzinfo else None
     except (TypeError, ValueError, OverflowError):
         raise _damaged("last_refresh is not a time") from None
+
+
+def stamp(seconds: float) -> str:
+    """Seconds since the epoch as `last_refresh` has them."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z"
 
 
 def _text(table: Mapping[str, Any], name: str, where: str = "") -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ REVOKE_URL = "CODEX_REVOKE_TOKEN_URL_OVERRIDE"
 OTHER_CLIENT_ID = "CODEX_APP_SERVER_LOGIN_CLIENT_ID"
 _HEADERS = {"Content-Type": "application/json", "originator": "keyfob"}
 _EXPIRY = "proactive_expiry"
+_PROVENANCE = "oauth_provenance of the login"
 # By these OpenAI says that a refresh token is dead.
 _DEAD = frozenset({"refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"})
 # RFC 6749, section 5.2
@@ -46,33 +46,37 @@ def refresh(record: Record, reason: str, environ: Mapping[str, str]) -> Exchange
     }
     override = environ.get(REFRESH_URL, "").strip()
     url = override or f"{(issuer or ISSUER).rstrip('/')}/oauth/token"
-    return Exchange(url, _json(body), _HEADERS, named=REFRESH_URL if override else "oauth_provenance of the login")
+    return Exchange(url, _json(body), _HEADERS, named=REFRESH_URL if override else _PROVENANCE)
 
 
 def revocation(data: Mapping[str, Any], environ: Mapping[str, str]) -> Exchange | None:
     """The request that ends a ChatGPT login everywhere (RFC 7009); None where there is no token to name.
 
-    data: the login, or an issuer's answer alone.
+    Without its refresh token a login is another machine's to end: its access token is never revoked. data: the login,
+    or an issuer's answer alone.
     """
     try:
-        token = login.record_of(data).secret
+        token, (issuer, client_id) = login.record_of(data).secret, _provenance(data)
     except (DamagedLoginError, UnsupportedLoginError):
-        token = data.get("refresh_token")
+        token, issuer, client_id = data.get("refresh_token"), None, None
     if not isinstance(token, str) or not token.strip():
         return None
-    body = {"token": token, "token_type_hint": "refresh_token", "client_id": CLIENT_ID}
-    named = REVOKE_URL if environ.get(REVOKE_URL, "").strip() else REFRESH_URL
-    return Exchange(_revoke_url(environ), _json(body), _HEADERS, timeout=_REVOKE_TIMEOUT, named=named)
+    body = {"token": token, "token_type_hint": "refresh_token", "client_id": client_id or CLIENT_ID}
+    url, named = _revoke_url(environ, issuer or ISSUER)
+    return Exchange(url, _json(body), _HEADERS, timeout=_REVOKE_TIMEOUT, named=named)
 
 
-def _revoke_url(environ: Mapping[str, str]) -> str:
+def _revoke_url(environ: Mapping[str, str], issuer: str) -> tuple[str, str]:
+    """Where a token of that issuer is revoked, and what says so."""
     own, refresh_url = environ.get(REVOKE_URL, "").strip(), environ.get(REFRESH_URL, "").strip()
-    if own or not refresh_url:
-        return own or f"{ISSUER}/oauth/revoke"
+    if own:
+        return own, REVOKE_URL
+    if not refresh_url:
+        return f"{issuer.rstrip('/')}/oauth/revoke", _PROVENANCE
     try:
-        return urlsplit(refresh_url)._replace(path="/oauth/revoke", query="", fragment="").geturl()
+        return urlsplit(refresh_url)._replace(path="/oauth/revoke", query="", fragment="").geturl(), REFRESH_URL
     except ValueError:
-        return refresh_url  # it is no URL, which whoever sends to it finds too
+        return refresh_url, REFRESH_URL  # it is no URL, which whoever sends to it finds too
 
 
 def absorb(
@@ -92,9 +96,7 @@ def absorb(
     issuer, _ = _provenance(record.data)
     if override and issuer and not override.startswith(f"{issuer.rstrip('/')}/"):
         tokens.pop("oauth_provenance", None)  # as Codex: these tokens are not that issuer's any more
-    now = datetime.fromtimestamp(clock(), UTC)
-    stamp = now.strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z"
-    return {**record.data, "tokens": tokens, "last_refresh": stamp}
+    return {**record.data, "tokens": tokens, "last_refresh": login.stamp(clock())}
 
 
 def refusal(answer: Answer) -> str | None:
@@ -116,7 +118,8 @@ def _json(body: Mapping[str, Any]) -> bytes:
 
 def _provenance(data: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """Issuer and client id that a login was made with, where it says so."""
-    found = data["tokens"].get("oauth_provenance")
+    tokens = data.get(login.TOKENS)
+    found = tokens.get("oauth_provenance") if isinstance(tokens, dict) else None
     if not isinstance(found, dict):
         return None, None
     issuer, client_id = found.get("issuer"), found.get("client_id")

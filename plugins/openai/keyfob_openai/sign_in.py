@@ -6,11 +6,21 @@ import contextlib
 import json
 import secrets
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from keyfob.plugin import Context, DisabledFlowError, Exchange, SignInError, UnansweredError, UnreachableError
+from keyfob.plugin import (
+    ConfigError,
+    Context,
+    DamagedLoginError,
+    DisabledFlowError,
+    Exchange,
+    KeyfobError,
+    SignInError,
+    UnansweredError,
+    UnreachableError,
+)
 from keyfob.plugin.oauth import (
     Client,
     Granted,
@@ -18,36 +28,47 @@ from keyfob.plugin.oauth import (
     Wanted,
     asked,
     disabled,
+    fault_of,
     granted,
+    heed,
     invite,
     polled,
+    prompt_of,
     refused,
-    seconds_of,
 )
 from keyfob_openai.claims import claims, openai, text
+from keyfob_openai.login import record_of, stamp
 from keyfob_openai.rotation import CLIENT_ID, ISSUER
 
-# For tests: another issuer that speaks OpenAI's dialect. OpenAI's own knows the redirect URI by its host, too.
+# For tests: another issuer that speaks OpenAI's dialect.
 OTHER_ISSUER = "KEYFOB_OPENAI_ISSUER"
+# How the redirect URI names this machine. OpenAI has both registered; Codex used to say `localhost`.
 REDIRECT_HOST = "KEYFOB_OPENAI_REDIRECT_HOST"
-_HOST = "127.0.0.1"
+_HOSTS = ("127.0.0.1", "localhost")
 _PORTS = (1455, 1457)
 _PATH = "/auth/callback"
 _SCOPES = "openid profile email offline_access api.connectors.read api.connectors.invoke"
-_DEVICE_SECONDS = 15 * 60.0
+_REFUSALS = {
+    "missing_codex_entitlement": "Codex is not enabled for your workspace; its administrator can give you access"
+}
+_DEVICE_SECONDS = 15 * 60
 _PENDING = (403, 404)
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - a name
+# The API key is not waited for much longer than a person would. Seconds without a byte.
+_PATIENCE = 3.0
 _NEEDED = ("id_token", "access_token", "refresh_token")
 
 
 class SignIn:
-    """One way in to one issuer."""
+    """One way in to one issuer. Raises ConfigError for a variable that cannot be obeyed."""
 
     def __init__(self, context: Context, workspaces: tuple[str, ...]) -> None:
         self._context = context
         self._workspaces = workspaces
-        self._issuer = context.environ.get(OTHER_ISSUER, "").strip().rstrip("/") or ISSUER
+        self._issuer = _issuer(context.environ)
+        self._host = urlsplit(self._issuer).hostname or self._issuer
+        self._redirect_host = _redirect_host(context.environ)
         self._client = Client(CLIENT_ID, named=OTHER_ISSUER)
 
     @contextlib.contextmanager
@@ -60,16 +81,16 @@ class SignIn:
     @contextlib.contextmanager
     def device(self) -> Iterator[Mapping[str, Any]]:
         """With a code; in the browser where a workspace has that switched off, as OpenAI documents it."""
+        way: contextlib.AbstractContextManager[Mapping[str, Any]]
         try:
             prompt, device = self._prompt()
         except DisabledFlowError as error:
             self._context.interaction.say(f"{error}; signing in in the browser instead")
-            with self.browser() as data:
-                yield data
-            return
-        invite(prompt, self._context.interaction)
-        grant = polled(lambda: self._poll(prompt, device), prompt, self._context.interaction)
-        yield self._data(self._tokens(grant), None)
+            way = self.browser()
+        else:
+            way = contextlib.nullcontext(self._data(self._tokens(self._entered(prompt, device)), None))
+        with way as data:
+            yield data
 
     def _wanted(self) -> Wanted:
         fields = {
@@ -80,14 +101,23 @@ class SignIn:
         }
         if self._workspaces:
             fields["allowed_workspace_id"] = ",".join(self._workspaces)
-        host = self._context.environ.get(REDIRECT_HOST, "").strip() or _HOST
-        endpoint = f"{self._issuer}/oauth/authorize"
-        return Wanted(endpoint, CLIENT_ID, fields, ports=_PORTS, host=host, path=_PATH, ask=True)
+        return Wanted(
+            f"{self._issuer}/oauth/authorize",
+            CLIENT_ID,
+            fields,
+            ports=_PORTS,
+            host=self._redirect_host,
+            path=_PATH,
+            ask=True,
+            name="ChatGPT",
+            refusals=_REFUSALS,
+        )
 
     def _tokens(self, grant: Granted) -> Mapping[str, Any]:
         tokens = asked(self._client.code(f"{self._issuer}/oauth/token", grant), self._context.send)
-        if not all(text(tokens, name) for name in _NEEDED) or claims(tokens["id_token"]) is None:
-            raise SignInError("OpenAI's issuer answered without a login that can be kept")
+        missing = [name for name in _NEEDED if text(tokens, name) is None]
+        if missing:
+            raise SignInError(f"{self._host} answered without {' and '.join(missing)}")
         return tokens
 
     def _may_stay(self, tokens: Mapping[str, Any]) -> bool:
@@ -96,16 +126,18 @@ class SignIn:
         return not self._workspaces or _account(tokens) in self._workspaces
 
     def _api_key(self, id_token: str) -> str | None:
+        """The key; None where there is none, whatever the reason: nobody is kept from signing in by that."""
         asking = {"requested_token": "openai-api-key", "subject_token": id_token, "subject_token_type": _ID_TOKEN}
         request = self._client.request(f"{self._issuer}/oauth/token", _EXCHANGE, asking)
-        with contextlib.suppress(SignInError, UnreachableError, UnansweredError):
-            return text(asked(request, self._context.send), "access_token")
-        return None
+        try:
+            answer = self._context.send(replace(request, timeout=_PATIENCE))
+        except (UnreachableError, UnansweredError, KeyfobError):
+            return None
+        return text(answer.document(), "access_token") if answer.ok else None
 
     def _data(self, tokens: Mapping[str, Any], api_key: str | None) -> Mapping[str, Any]:
-        """What Codex stores."""
-        now = datetime.fromtimestamp(self._context.clock(), UTC)
-        return {
+        """What Codex stores. Raises SignInError for what neither could use then."""
+        data = {
             "auth_mode": "chatgpt",
             "OPENAI_API_KEY": api_key,
             "tokens": {
@@ -114,43 +146,74 @@ class SignIn:
                 "login_owner_id": secrets.token_urlsafe(32),
                 "account_id": _account(tokens),
             },
-            "last_refresh": now.strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z",
+            "last_refresh": stamp(self._context.clock()),
         }
+        try:
+            record_of(data)
+        except DamagedLoginError as error:
+            raise SignInError(f"{self._host} answered with a login that cannot be used") from error
+        return data
 
     # The device flow, which is OpenAI's own
 
     def _prompt(self) -> tuple[Prompt, str]:
+        """What to show, and the code of the device itself. OpenAI says nothing of address and time: they are known."""
         request = self._json("usercode", {"client_id": CLIENT_ID})
         answer = self._context.send(request)
         if answer.status == 404:
-            raise disabled(urlsplit(self._issuer).hostname or self._issuer)
+            raise disabled(self._host)
         if not answer.ok:
             raise refused(answer, request)
         document = answer.document()
-        code = text(document, "user_code") or text(document, "usercode")
         device = text(document, "device_auth_id")
-        if code is None or device is None:
-            raise SignInError("OpenAI's issuer answered without a code to enter")
-        interval = seconds_of(document.get("interval"), 5.0, 60.0)
-        return Prompt(f"{self._issuer}/codex/device", code, _DEVICE_SECONDS, interval), device
+        if device is None:
+            raise SignInError(f"{self._host} answered without a device_auth_id")
+        standard = {
+            "verification_uri": f"{self._issuer}/codex/device",
+            "user_code": text(document, "user_code") or text(document, "usercode"),
+            "expires_in": _DEVICE_SECONDS,
+            "interval": document.get("interval"),
+        }
+        return prompt_of(standard, self._host), device
 
-    def _poll(self, prompt: Prompt, device: str) -> Granted | None:
+    def _entered(self, prompt: Prompt, device: str) -> Granted:
+        interaction = self._context.interaction
         request = self._json("token", {"device_auth_id": device, "user_code": prompt.code})
+        invite(prompt, interaction)
+        return polled(lambda: self._poll(request), prompt, interaction, self._context.clock)
+
+    def _poll(self, request: Exchange) -> Granted | None:
         answer = self._context.send(request)
-        if answer.status in _PENDING:
-            return None
         if not answer.ok:
-            raise refused(answer, request)
+            heed(answer, request, pending=answer.status in _PENDING)
+            return None
         document = answer.document()
         code, verifier = text(document, "authorization_code"), text(document, "code_verifier")
         if code is None or verifier is None:
-            raise SignInError("OpenAI's issuer answered without an authorization code")
+            raise SignInError(f"{self._host} answered without an authorization code")
         return Granted(code, verifier, f"{self._issuer}/deviceauth/callback")
 
     def _json(self, path: str, body: Mapping[str, str]) -> Exchange:
         url = f"{self._issuer}/api/accounts/deviceauth/{path}"
         data = json.dumps(body, separators=(",", ":")).encode()
         return Exchange(url, data, {"Content-Type": "application/json"}, named=OTHER_ISSUER)
+
+
+def _issuer(environ: Mapping[str, str]) -> str:
+    """Where people sign in."""
+    other = environ.get(OTHER_ISSUER, "").strip().rstrip("/")
+    fault = fault_of(other) if other else None
+    if fault is not None:
+        raise ConfigError(f"{OTHER_ISSUER}: it {fault}", hint=f"unset {OTHER_ISSUER}")
+    return other or ISSUER
+
+
+def _redirect_host(environ: Mapping[str, str]) -> str:
+    """The code goes nowhere else than to this machine."""
+    host = environ.get(REDIRECT_HOST, "").strip() or _HOSTS[0]
+    if host not in _HOSTS:
+        raise ConfigError(f"{REDIRECT_HOST}: it is neither {' nor '.join(_HOSTS)}", hint=f"unset {REDIRECT_HOST}")
+    return host
 
 
 def _account(tokens: Mapping[str, Any]) -> str | None:

@@ -12,6 +12,7 @@ from keyfob_openai.jsontext import parsed
 # Renewal begins 15 minutes before expiry at the earliest. Seconds.
 _EARLIEST_RENEWAL = 900.0
 _LARGEST = 2**20
+_MODES = ("chatgpt", "chatgptAuthTokens")
 
 
 def token(path: str, now: float) -> "str | None":
@@ -38,10 +39,10 @@ def _token(data: "dict[str, object]", now: float) -> "str | None":
     mode, tokens = data.get("auth_mode"), data.get("tokens")
     if mode == "apikey":
         return _text(data["OPENAI_API_KEY"])
-    if mode != "chatgpt" or not isinstance(tokens, dict) or not _is_time(data.get("last_refresh")):
+    if mode not in _MODES or not isinstance(tokens, dict) or not _is_time(data.get("last_refresh")):
         return None
     account = tokens.get("account_id", "")
-    if not _text(tokens["refresh_token"]) or claims(_text(tokens["id_token"]) or "") is None:
+    if not isinstance(tokens["refresh_token"], str) or claims(_text(tokens["id_token"]) or "") is None:
         return None
     if not isinstance(account, str) or not account.isascii() or not account.isprintable() or account != account.strip():
         return None

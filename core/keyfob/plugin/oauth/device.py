@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.errors import DisabledFlowError, ExpiredSignInError, SignInError
 from keyfob.plugin.oauth import answers
+from keyfob.plugin.oauth.addresses import fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from keyfob.credentials.exchange import Send
+    from keyfob.credentials.exchange import Answer, Exchange, Send
     from keyfob.plugin.interaction import Interaction
     from keyfob.plugin.oauth.client import Client
 
@@ -21,10 +22,15 @@ Found = TypeVar("Found")
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 # Where the server says none (section 3.2), and how much more it is when it says `slow_down` (section 3.5). Seconds.
-USUAL_INTERVAL = 5.0
-SLOWER = 5.0
-_LONGEST_INTERVAL = 60.0
-_LONGEST = 3600.0
+_USUAL_INTERVAL = 5.0
+_SLOWER = 5.0
+# While the server is out of reach, the pause grows up to this. Seconds.
+_LONGEST_PAUSE = 60.0
+# How long a code is good where the server does not say, and at the most. Seconds.
+_USUAL_LIFE = 900.0
+_LONGEST_LIFE = 3600.0
+# Letters. Nobody types a longer code.
+_LONGEST_CODE = 100
 
 
 class SlowDown(Exception):
@@ -33,87 +39,151 @@ class SlowDown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the person is shown. seconds: how long the code can be entered. complete: the address with the code."""
+    """What the person is shown. seconds: how long the code can be entered; interval: between two questions."""
 
     address: str
     code: str = field(repr=False)
     seconds: float
     interval: float
-    complete: str | None = field(default=None, repr=False)
 
 
 def device_tokens(
-    client: Client, endpoint: str, token_endpoint: str, fields: Mapping[str, str], send: Send, interaction: Interaction
+    client: Client,
+    endpoint: str,
+    token_endpoint: str,
+    fields: Mapping[str, str],
+    send: Send,
+    interaction: Interaction,
+    clock: Callable[[], float] = time.time,
 ) -> Mapping[str, Any]:
     """The tokens of a person who signs in on another device.
 
-    endpoint: the device authorization endpoint. fields: of its request, such as `scope`. Raises SignInError,
-    UnreachableError, UnansweredError, ConfigError.
+    endpoint: the device authorization endpoint. fields: of its request, such as `scope`. clock: seconds since the
+    epoch. Raises SignInError, UnreachableError, UnansweredError, ConfigError.
     """
-    request = client.form(endpoint, {"client_id": client.client_id, **fields})
+    request = client.device(endpoint, **fields)
     answer = send(request)
     if not answer.ok:
         raise answers.refused(answer, request)
     document = answer.document()
-    device_code, prompt = answers.text(document, "device_code"), _prompt(document)
-    if device_code is None or prompt is None:
-        raise SignInError(f"{answers.host(request)} answered without a code to enter")
+    device_code, prompt = answers.text(document, "device_code"), prompt_of(document, answers.host(request))
+    if device_code is None:
+        raise SignInError(f"{answers.host(request)} answered without a device_code")
     polling = client.request(token_endpoint, GRANT, {"device_code": device_code})
 
     def ask() -> Mapping[str, Any] | None:
         answer = send(polling)
         if answer.ok:
             return answers.tokens(answer, polling)
-        code = answers.error_code(answer.document())
-        if code == "slow_down":
-            raise SlowDown
-        if code == "expired_token":
-            raise expired()
-        if code != "authorization_pending":
-            raise answers.refused(answer, polling)
+        heed(answer, polling, pending=answers.error_code(answer.document()) == "authorization_pending")
         return None
 
     invite(prompt, interaction)
-    return polled(ask, prompt, interaction)
+    return polled(ask, prompt, interaction, clock)
 
 
-def _prompt(document: Mapping[str, Any]) -> Prompt | None:
-    address, code = answers.text(document, "verification_uri"), answers.text(document, "user_code")
-    if address is None or code is None:
+def prompt_of(document: Mapping[str, Any], host: str) -> Prompt:
+    """What an answer has a person shown (section 3.2). Raises SignInError for what is not fit to be.
+
+    host: who answered. `verification_uri_complete` is left out: it is not for people who read (section 3.3.1), and
+    whoever types a code looks at it.
+    """
+    address = answers.text(document, "verification_uri") or answers.text(document, "verification_url")  # so at Google
+    code = (answers.text(document, "user_code") or "").strip()
+    if address is None or not code or len(code) > _LONGEST_CODE or not code.isprintable():
+        raise SignInError(f"{host} answered without a code to enter, and where")
+    fault = fault_of(address)
+    if fault is not None:
+        raise SignInError(f"{host} answered with an address to open that {fault}")
+    seconds = min(_seconds(document.get("expires_in")) or _USUAL_LIFE, _LONGEST_LIFE)
+    interval = _seconds(document.get("interval")) or _USUAL_INTERVAL
+    # One that is longer than the code lives says nothing: it is in milliseconds, perhaps.
+    return Prompt(address, code, seconds, interval if interval < seconds else _USUAL_INTERVAL)
+
+
+def _seconds(value: object) -> float | None:
+    """A number of seconds, as a number or, so at OpenAI, as a text; None for what is none, or not more than 0."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().replace(".", "", 1).isdecimal():
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         return None
-    seconds = seconds_of(document.get("expires_in"), 900.0, _LONGEST)
-    interval = seconds_of(document.get("interval"), USUAL_INTERVAL, _LONGEST_INTERVAL)
-    return Prompt(answers.plain(address), answers.plain(code), seconds, interval)
+    return float(min(value, _LONGEST_LIFE))
 
 
 def invite(prompt: Prompt, interaction: Interaction) -> None:
-    """Show where to go, and what to enter there (section 3.3)."""
+    """Show where to go, and what to enter there (section 3.3); and warn of who would have others enter it (5.4)."""
+    minutes, seconds = divmod(int(prompt.seconds), 60)
     interaction.say("open this address on any device, and sign in:")
     interaction.show(prompt.address)
-    interaction.say("then enter this code there; it is good for " + f"{prompt.seconds / 60:.0f} minutes:")
+    good = f"{minutes} minutes" if minutes > 1 else f"{60 * minutes + seconds} seconds"
+    interaction.say(f"then enter this code there; it is good for {good}:")
     interaction.show(prompt.code)
     interaction.say("go on only if you started this yourself: whoever gave you a code wants your account")
 
 
-def polled(ask: Callable[[], Found | None], prompt: Prompt, interaction: Interaction) -> Found:
-    """What `ask` finds, asked again and again: None is not yet, SlowDown not so often (section 3.5).
+def polled(
+    ask: Callable[[], Found | None],
+    prompt: Prompt,
+    interaction: Interaction,
+    clock: Callable[[], float] = time.time,
+) -> Found:
+    """What `ask` finds, asked at once and then again and again: None is not yet, SlowDown not so often (section 3.5).
 
-    Raises ExpiredSignInError, and what `ask` raises but for an issuer that is out of reach for a while.
+    When time is up it is asked once more: the machine may have slept while the code was entered. clock: seconds since
+    the epoch; one that is set back gives nobody more time. Raises ExpiredSignInError, and what `ask` raises but for an
+    issuer that is out of reach.
     """
-    interval, ends = prompt.interval, time.monotonic() + prompt.seconds
-    while (left := ends - time.monotonic()) > 0:
+    pace, began, waited = _Pace(prompt.interval, interaction), clock(), 0.0
+    while (found := pace.asked(ask)) is None:
+        left = prompt.seconds - max(clock() - began, waited)
+        if left <= 0:
+            raise expired()
+        pause = min(pace.pause, left)
+        interaction.wait(pause, left=left)
+        waited += pause
+    return found
+
+
+class _Pace:
+    """How often an issuer is asked. `pause`: seconds until the next question."""
+
+    def __init__(self, interval: float, interaction: Interaction) -> None:
+        self.pause = self._interval = interval
+        self._interaction = interaction
+        self._out_of_reach = False
+
+    def asked(self, ask: Callable[[], Found | None]) -> Found | None:
+        """What `ask` finds; None where it has to be asked again."""
+        found = None
         try:
             found = ask()
-        except SlowDown:
-            interval += SLOWER
-            found = None
-        except (UnreachableError, UnansweredError):
-            interval = min(2 * max(interval, 1.0), _LONGEST_INTERVAL)
-            found = None
-        if found is not None:
-            return found
-        interaction.wait(min(interval, left), left=left)
-    raise expired()
+        except SlowDown:  # this holds for all questions from now on
+            self._interval += _SLOWER
+        except (UnreachableError, UnansweredError) as error:
+            self._back_off(error)
+            return None
+        self.pause, self._out_of_reach = self._interval, False
+        return found
+
+    def _back_off(self, error: Exception) -> None:
+        if not self._out_of_reach:
+            self._interaction.say(f"{error}; it is asked again")
+        self._out_of_reach = True
+        self.pause = max(self._interval, min(2 * self.pause, _LONGEST_PAUSE))
+
+
+def heed(answer: Answer, request: Exchange, *, pending: bool) -> None:
+    """Raise what an answer that is no success says (section 3.5); return where nobody has entered the code yet.
+
+    pending: whether that is what the answer says. Raises SlowDown, SignInError.
+    """
+    code = answers.error_code(answer.document())
+    if code == "slow_down":
+        raise SlowDown
+    if code == "expired_token":
+        raise expired()
+    if code == "access_denied" or not pending:
+        raise answers.refused(answer, request)
 
 
 def expired() -> ExpiredSignInError:
@@ -124,12 +194,3 @@ def expired() -> ExpiredSignInError:
 def disabled(host: str) -> DisabledFlowError:
     """The issuer has no device flow."""
     return DisabledFlowError(f"{host} has signing in with a device code switched off")
-
-
-def seconds_of(value: object, usual: float, longest: float) -> float:
-    """A number of seconds, as number or text of digits; `usual` for anything else."""
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
-        value = int(value.strip()[:9])
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        return usual
-    return min(float(value), longest)
