@@ -141,7 +141,7 @@ class Ports:
     def take_the_place(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Have the sign-in use them."""
         monkeypatch.setattr("keyfob_openai.sign_in._PORTS", tuple(self._others))
-        monkeypatch.setattr("keyfob.plugin.oauth.loopback._BETWEEN", 0.0)
+        monkeypatch.setattr("keyfob.plugin.oauth.ports._BETWEEN", 0.0)
 
     def _listen(self, listener: socket.socket) -> None:
         with suppress(OSError):

@@ -6,11 +6,13 @@
 Nothing is stored here, and nothing sent but what is asked for: core keeps and renews what a flow brings.
 """
 
+from keyfob.plugin.oauth.addresses import fault_of
 from keyfob.plugin.oauth.answers import asked, error_code, plain, reason, refused, tokens
-from keyfob.plugin.oauth.browser import Granted, Wanted, granted
+from keyfob.plugin.oauth.browser import granted
 from keyfob.plugin.oauth.client import BASIC, NONE, POST, Client
-from keyfob.plugin.oauth.device import Prompt, SlowDown, device_tokens, disabled, invite, polled, seconds_of
+from keyfob.plugin.oauth.device import Prompt, SlowDown, device_tokens, disabled, heed, invite, polled, prompt_of
 from keyfob.plugin.oauth.server import Server, discovered
+from keyfob.plugin.oauth.wanted import Granted, Wanted
 
 __all__ = [
     "BASIC",
@@ -27,12 +29,14 @@ __all__ = [
     "disabled",
     "discovered",
     "error_code",
+    "fault_of",
     "granted",
+    "heed",
     "invite",
     "plain",
     "polled",
+    "prompt_of",
     "reason",
     "refused",
-    "seconds_of",
     "tokens",
 ]

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import hmac
 import threading
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from keyfob.errors import DeniedError, ExpiredSignInError, SignInError
 from keyfob.plugin.oauth.answers import plain
+from keyfob.plugin.oauth.ports import ADDRESS
+from keyfob.plugin.oauth.proof import Proof
+from keyfob.plugin.oauth.wanted import Granted
 
 if TYPE_CHECKING:
-    from keyfob.plugin.oauth.proof import Proof
+    from keyfob.plugin.oauth.wanted import Wanted
+
+# Both lead here, and neither is a name that somebody else could have DNS point here.
+LOOPBACK = (ADDRESS, "localhost")
+# What an address has around it when it was copied out of a mail, a chat or a shell.
+_AROUND = " \t\r\n\"'`<>\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{BYTE ORDER MARK}"
+# More fields than any answer has.
+_MOST_FIELDS = 32
 
 
 class Verdict(Enum):
@@ -24,93 +33,128 @@ class Verdict(Enum):
     NOT_OURS = "not ours"
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """What the issuer gave through the browser, with what else the token request needs."""
-
-    code: str = field(repr=False)
-    verifier: str = field(repr=False)
-    redirect_uri: str
-
-
 class Attempt:
     """Takes the first answer with the right state, from wherever it comes: the listener, or pasted into the terminal.
 
-    issuer: whose answer is awaited, None where that is not known. announces_iss: whether it must say so (RFC 9207,
-    section 2.4).
+    done: set once there is an answer, or none is awaited any more. came: whether a browser brought the answer, and
+    waits to be told how it ended.
     """
 
-    def __init__(
-        self, proof: Proof, redirect_uri: str, issuer: str | None = None, *, announces_iss: bool = False
-    ) -> None:
+    def __init__(self, wanted: Wanted, port: int) -> None:
+        self.port = port
+        self.path = wanted.path
+        self.redirect_uri = f"http://{wanted.host}:{port}{wanted.path}"
         self.done = threading.Event()
-        self.redirect_uri = redirect_uri
-        self._proof = proof
-        self._issuer = issuer
-        self._announces_iss = announces_iss
+        self.came = False
+        self._wanted = wanted
+        self._proof = Proof.new()
         self._lock = threading.Lock()
         self._answer: dict[str, str] | None = None
         self._cancelled = False
 
+    @property
+    def address(self) -> str:
+        """Where the person is sent: the authorization request (RFC 6749, section 4.1.1; RFC 7636, section 4.3)."""
+        own = {
+            "response_type": "code",
+            "client_id": self._wanted.client_id,
+            "redirect_uri": self.redirect_uri,
+            "code_challenge": self._proof.challenge,
+            "code_challenge_method": "S256",
+            "state": self._proof.state,
+        }
+        fields = urlencode({**own, **self._wanted.fields, **own})  # own ones first, and never replaced
+        return f"{self._wanted.endpoint}{'&' if '?' in self._wanted.endpoint else '?'}{fields}"
+
     def offer(self, query: str) -> Verdict:
-        """An answer, as the query of the redirect URI."""
-        try:
-            fields = {name: values[0] for name, values in _parsed(query).items() if len(values) == 1}
-        except ValueError:
-            return Verdict.NOT_OURS
-        if not hmac.compare_digest(fields.get("state", "").encode(), self._proof.state.encode()):
+        """An answer that a browser brings, as the query of the redirect URI."""
+        return self._offered(query, by_browser=True)
+
+    def pasted(self, line: str) -> str | None:
+        """An answer, as the address that the browser was sent to; why it is of no use, or None."""
+        address = line.strip(_AROUND)
+        if not address:
+            return None
+        if "?" not in address and "://" not in address:
+            return "paste the whole address: a code alone does not tell whether it is of this sign-in"
+        query = self._query_of(address)
+        if query is None:
+            return f"that is not the address that the sign-in ends at: it begins with {self.redirect_uri}?"
+        if self._offered(query, by_browser=False) is Verdict.NOT_OURS:
+            return "that address is of another sign-in, or not whole"
+        return None
+
+    def cancel(self) -> bool:
+        """Another sign-in on this machine asks for the port; whether this one ends by it."""
+        with self._lock:
+            if not self.done.is_set():
+                self._cancelled = True
+                self.done.set()
+            return self._cancelled
+
+    def granted(self) -> Granted:
+        """What the answer gives; one that comes later is too late. Raises SignInError."""
+        with self._lock:
+            self.done.set()
+        if self._cancelled:
+            raise SignInError("the sign-in was given up: another one on this machine asked for its port")
+        if self._answer is None:
+            raise ExpiredSignInError("nobody signed in in time; nothing was stored")
+        self._see_who_answered(self._answer)
+        if "error" in self._answer:
+            raise self._said_no(self._answer)
+        code = self._answer.get("code", "")
+        if not code:
+            raise SignInError(f"{self._issuer} sent the browser back without an authorization code")
+        return Granted(code, self._proof.verifier, self.redirect_uri)
+
+    def _offered(self, query: str, *, by_browser: bool) -> Verdict:
+        fields = _fields(query)
+        state = fields.get("state", "")
+        if not state.isascii() or not hmac.compare_digest(state, self._proof.state):
             return Verdict.NOT_OURS
         with self._lock:
             if self.done.is_set():
                 return Verdict.TAKEN
-            self._answer = fields
+            self._answer, self.came = fields, by_browser
             self.done.set()
         return Verdict.COUNTS
 
-    def pasted(self, line: str) -> str | None:
-        """An answer, as the address that the browser was sent to; why it is of no use, or None."""
-        address = line.strip()
-        if not address:
+    def _query_of(self, address: str) -> str | None:
+        """The query of an address that leads here: browsers leave out the scheme, and people rename the host."""
+        try:
+            parts = urlsplit(address if "://" in address[:8] else f"http://{address}")
+            place = (parts.scheme, parts.username, parts.port, parts.path)
+        except ValueError:
             return None
-        if address.split("?")[0] != self.redirect_uri or "?" not in address:
-            return f"that is not the address that the sign-in leads to: it begins with {self.redirect_uri}?"
-        verdict = self.offer(urlsplit(address).query)
-        return "that address is of another sign-in, not of this one" if verdict is Verdict.NOT_OURS else None
+        here = parts.hostname in LOOPBACK and place == ("http", None, self.port, self.path)
+        return parts.query if here and parts.query else None
 
-    def cancel(self) -> None:
-        """Another sign-in on this machine asks for the port."""
-        with self._lock:
-            self._cancelled = not self.done.is_set()
-            self.done.set()
-
-    def granted(self) -> Granted:
-        """What the answer gives. Raises SignInError."""
-        if self._cancelled:
-            raise SignInError("the sign-in was given up: another one on this machine asked for its port")
-        if self._answer is None:
-            raise ExpiredSignInError("nobody signed in in time")
-        self._see_who_answered(self._answer)
-        if "error" in self._answer:
-            raise _said_no(self._answer)
-        code = self._answer.get("code", "")
-        if not code:
-            raise SignInError("the issuer sent no authorization code")
-        return Granted(code, self._proof.verifier, self.redirect_uri)
+    @property
+    def _issuer(self) -> str:
+        return urlsplit(self._wanted.endpoint).hostname or "the issuer"
 
     def _see_who_answered(self, answer: dict[str, str]) -> None:
-        """RFC 9207, section 2.4: by a strict comparison of the whole text."""
-        named = answer.get("iss")
-        if named is None and self._announces_iss:
-            raise SignInError("the answer does not say which issuer it is of, though that issuer announces it")
-        if named is not None and self._issuer is not None and named != self._issuer:
-            raise SignInError(f"the answer is not of {self._issuer}, which was asked")
+        """RFC 9207, section 2.4: by a strict comparison of the whole text, also where it says no."""
+        named, issuer = answer.get("iss"), self._wanted.issuer
+        if named is None and self._wanted.announces_iss:
+            raise SignInError(f"the answer does not say that it is of {issuer}, which announces to say so (iss)")
+        if named is not None and issuer is not None and named != issuer:
+            raise SignInError(f"the answer is not of {issuer}, which was asked: another issuer names itself in it")
+
+    def _said_no(self, answer: dict[str, str]) -> SignInError:
+        """RFC 6749, section 4.1.2.1."""
+        error, description = answer["error"], answer.get("error_description", "")
+        said = plain(description) or plain(error) or "it does not say why"
+        known = (told for word, told in self._wanted.refusals.items() if word in f"{error} {description}")
+        kind = DeniedError if error == "access_denied" else SignInError
+        return kind(next(known, f"{self._issuer} refused: {said}"))
 
 
-def _parsed(query: str) -> dict[str, list[str]]:
-    return parse_qs(query, keep_blank_values=True, max_num_fields=32, errors="strict")
-
-
-def _said_no(answer: dict[str, str]) -> SignInError:
-    code = plain(answer["error"])
-    said = plain(answer.get("error_description", "")) or code
-    return (DeniedError if code == "access_denied" else SignInError)(f"the issuer refused: {said}")
+def _fields(query: str) -> dict[str, str]:
+    """The fields that are there once (RFC 6749, section 3.1); none of what is no UTF-8, or too many to be an answer."""
+    try:
+        parsed = parse_qs(query, keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+    except ValueError:
+        return {}
+    return {name: values[0] for name, values in parsed.items() if len(values) == 1}

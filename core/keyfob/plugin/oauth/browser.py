@@ -3,46 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+import getpass
+import socket
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from keyfob.errors import DeniedError, KeyfobError, PolicyError
 from keyfob.plugin.oauth import pages
-from keyfob.plugin.oauth.attempt import Attempt, Granted
-from keyfob.plugin.oauth.loopback import ADDRESS, Listener
-from keyfob.plugin.oauth.proof import Proof
+from keyfob.plugin.oauth.attempt import Attempt
+from keyfob.plugin.oauth.loopback import Listener
+from keyfob.plugin.oauth.ports import ADDRESS, listening
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from keyfob.plugin.interaction import Interaction
     from keyfob.plugin.oauth.pages import Page
-
-__all__ = ["Granted", "Wanted", "granted"]
+    from keyfob.plugin.oauth.wanted import Granted, Wanted
 
 # How long a person is given. Seconds.
 PATIENCE = 15 * 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a sign-in asks for, and where the browser is to come back to.
-
-    endpoint: the authorization endpoint. fields: of its request, beside those that every such request has. ports: on
-    loopback, tried in this order; 0 is any. host: how the redirect URI names loopback. ask: ask a sign-in that holds
-    the first port to give it up.
-    """
-
-    endpoint: str
-    client_id: str
-    fields: Mapping[str, str] = field(default_factory=dict)
-    issuer: str | None = None
-    announces_iss: bool = False
-    ports: tuple[int, ...] = (0,)
-    host: str = ADDRESS
-    path: str = "/callback"
-    ask: bool = False
 
 
 @contextlib.contextmanager
@@ -52,47 +31,43 @@ def granted(wanted: Wanted, interaction: Interaction, seconds: float = PATIENCE)
     The browser is told how it ended when the context is left: in good order that all is done, else what went wrong.
     Raises SignInError.
     """
-    with Listener(wanted.ports, wanted.path, ask=wanted.ask) as listener:
-        proof = Proof.new()
-        redirect_uri = f"http://{wanted.host}:{listener.port}{wanted.path}"
-        attempt = Attempt(proof, redirect_uri, wanted.issuer, announces_iss=wanted.announces_iss)
-        listener.attempt = attempt
-        _invite(_address(wanted, proof, redirect_uri), listener.port, interaction)
-        interaction.wait(seconds, left=seconds, done=attempt.done, typed=attempt.pasted)
-        try:
-            yield attempt.granted()
-        except BaseException as error:
-            listener.finish(_page(error))
-            raise
-        listener.finish(pages.DONE)
+    with listening(wanted.ports, ask=wanted.ask) as held:
+        attempt = Attempt(wanted, held.getsockname()[1])
+        with Listener(held, attempt) as listener:
+            try:
+                _invite(attempt, interaction)
+                interaction.wait(seconds, left=seconds, done=attempt.done, typed=attempt.pasted)
+                yield attempt.granted()
+            except BaseException as error:
+                listener.finish(_page(error))
+                raise
+            listener.finish(pages.done(wanted.name))
 
 
-def _address(wanted: Wanted, proof: Proof, redirect_uri: str) -> str:
-    fields = {
-        "response_type": "code",
-        "client_id": wanted.client_id,
-        "redirect_uri": redirect_uri,
-        "code_challenge": proof.challenge,
-        "code_challenge_method": "S256",
-        "state": proof.state,
-        **wanted.fields,
-    }
-    return f"{wanted.endpoint}{'&' if '?' in wanted.endpoint else '?'}{urlencode(fields)}"
-
-
-def _invite(address: str, port: int, interaction: Interaction) -> None:
+def _invite(attempt: Attempt, interaction: Interaction) -> None:
     interaction.say("sign in in your browser; if it did not open, open this address:")
-    interaction.show(address)
+    interaction.show(attempt.address)
     interaction.say(
-        f"is the browser on another machine than this? Run `ssh -L {port}:{ADDRESS}:{port}` to here from there first, "
-        "or paste the address that it ends at, which it cannot load, into this terminal"
+        "is the browser on another machine than this? First run "
+        f"`ssh -L {attempt.port}:{ADDRESS}:{attempt.port} {_whoever()}` there, or paste the address that it ends at, "
+        "which it cannot load, into this terminal"
     )
-    interaction.open(address)
+    interaction.open(attempt.address)
+
+
+def _whoever() -> str:
+    """Who one is here, as ssh writes it."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (OSError, KeyError, ImportError):  # a container in which nobody has a name
+        return socket.gethostname()
 
 
 def _page(error: BaseException) -> Page:
     if isinstance(error, DeniedError):
         return pages.denied(str(error))
     if isinstance(error, PolicyError):
-        return pages.forbidden(str(error))
-    return pages.failed(str(error) if isinstance(error, KeyfobError) else "Something went wrong.")
+        return pages.forbidden(str(error), error.hint)
+    if isinstance(error, KeyfobError):
+        return pages.failed(str(error), error.hint)
+    return pages.GIVEN_UP if isinstance(error, KeyboardInterrupt) else pages.failed("something went wrong")

@@ -12,7 +12,7 @@ from keyfob.credentials.exchange import Exchange
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from keyfob.plugin.oauth.browser import Granted
+    from keyfob.plugin.oauth.wanted import Granted
 
 NONE, BASIC, POST = "none", "client_secret_basic", "client_secret_post"
 
@@ -42,6 +42,10 @@ class Client:
     def credentials(self, url: str, **more: str) -> Exchange:
         """The request that gets a token for the client itself (section 4.4.2)."""
         return self.request(url, "client_credentials", more)
+
+    def device(self, url: str, **more: str) -> Exchange:
+        """The request for a code that is entered on another device (RFC 8628, section 3.1)."""
+        return self.form(url, {**self._identity(), **more})
 
     def request(self, url: str, grant_type: str, fields: Mapping[str, str]) -> Exchange:
         """A request to the token endpoint."""

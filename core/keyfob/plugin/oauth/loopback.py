@@ -2,190 +2,149 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import errno
-import socket
-import sys
 import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Self
 
-from keyfob.errors import PortError
 from keyfob.plugin.oauth import pages
-from keyfob.plugin.oauth.attempt import Verdict
+from keyfob.plugin.oauth.attempt import LOOPBACK, Verdict
+from keyfob.plugin.oauth.ports import BACKLOG
+from keyfob.plugin.oauth.wire import LONGEST, Response, UnreadableError, received
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import socket
 
     from keyfob.plugin.oauth.attempt import Attempt
     from keyfob.plugin.oauth.pages import Page
+    from keyfob.plugin.oauth.wire import Request
 
-ADDRESS = "127.0.0.1"
-# A port that is in use is tried so often, with so many seconds between.
-_TRIES, _BETWEEN = 10, 0.2
-# Seconds a connection may stay silent; and that a browser is given to fetch the last page.
-_SILENCE = 10.0
-_LAST_PAGE = 2.0
+# Where the browser is sent from the address that holds the code.
 _OVER = "/signed-in"
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Connection": "close",
-}
+# Seconds that a request may take to arrive; that the rest of one that is not read is awaited, so that its sender sees
+# the answer; and that a browser is given to fetch the last page.
+_PATIENCE, _LINGER, _LAST_PAGE = 10.0, 2.0, 2.0
+# Connections at once: fewer than the files that a program may have open (macOS: 256), and more than come in while one
+# that has just been taken is read.
+_MOST = 160
 
 
 class Listener:
-    """Serves one attempt on one port, for `with`. `ports`: each is tried; 0 is any. The first that is in use is asked
-    to be given up if `ask`: a sign-in that was left behind holds it."""
+    """Serves one attempt on a socket that listens, for `with`: in one thread, which is gone when that is left.
 
-    def __init__(self, ports: Sequence[int], path: str, *, ask: bool = False) -> None:
-        self.path = path
-        self.attempt: Attempt | None = None
-        self.page: Page | None = None
-        self.settled = threading.Event()
-        self.seen = threading.Event()
-        self.came = False
-        self._server = _bound(self, ports, ask=ask)
+    One event loop, and not a thread for each connection: those who connect and say nothing cost next to nothing, and
+    whatever still waits is dropped at the end.
+    """
 
-    @property
-    def port(self) -> int:
-        """The port that it has."""
-        return int(self._server.server_address[1])
+    def __init__(self, held: socket.socket, attempt: Attempt) -> None:
+        self._held, self._attempt = held, attempt
+        self._page: Page | None = None
+        self._seen = threading.Event()
+        self._settled, self._left = asyncio.Event(), asyncio.Event()
+        self._open: dict[asyncio.StreamWriter, None] = {}  # the oldest first
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), name="sign-in", daemon=True).start()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="sign-in", daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._loop.call_soon_threadsafe(self._left.set)
+        self._thread.join()
 
     def finish(self, page: Page) -> None:
         """Show the browser how it ended, if it is there."""
-        self.page = page
-        self.settled.set()
-        if self.came:
-            self.seen.wait(_LAST_PAGE)
+        self._page = page
+        self._loop.call_soon_threadsafe(self._settled.set)
+        if self._attempt.came:
+            self._seen.wait(_LAST_PAGE)
 
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
 
-def _bound(listener: Listener, ports: Sequence[int], *, ask: bool) -> _Server:
-    """The server on the first port that can be had. Raises PortError."""
-    why = ""
-    for place, port in enumerate(ports):
-        for turn in range(_TRIES):
-            try:
-                return _Server((ADDRESS, port), listener)
-            except OSError as error:
-                why = f"port {port} on {ADDRESS}: {error.strerror}"
-                if error.errno != errno.EADDRINUSE:
-                    break
-            if ask and place == 0 and turn == 0:
-                _ask_to_give_up(port)
-            time.sleep(_BETWEEN)
-    raise PortError(f"there is no port for the browser to come back to: {why}")
+    async def _serve(self) -> None:
+        # What goes wrong with a connection is no fault, and what was asked for is shown to nobody.
+        self._loop.set_exception_handler(lambda *_: None)
+        server = await asyncio.start_server(self._connected, sock=self._held, limit=LONGEST, backlog=BACKLOG)
+        try:
+            await self._left.wait()
+        finally:
+            server.close()  # connections end with the loop, which cancels what serves them
 
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._take_in(writer)
+        try:
+            with contextlib.suppress(OSError, EOFError):  # it left, or took too long
+                await self._serve_one(reader, writer)
+        finally:
+            self._open.pop(writer, None)
+            writer.close()
 
-def _ask_to_give_up(port: int) -> None:
-    """As Codex asks: a sign-in that was left behind ends, anything else takes no notice."""
-    with contextlib.suppress(OSError), socket.create_connection((ADDRESS, port), timeout=2.0) as asking:
-        asking.sendall(f"GET /cancel HTTP/1.1\r\nHost: {ADDRESS}:{port}\r\nConnection: close\r\n\r\n".encode())
-        asking.recv(64)
+    def _take_in(self, writer: asyncio.StreamWriter) -> None:
+        """In the place of the oldest, if there are too many: a browser asks at once, as soon as it is connected."""
+        self._open[writer] = None
+        if len(self._open) > _MOST:
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            oldest.transport.abort()
 
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = sys.platform != "win32"  # there it would let another program share the port
-
-    def __init__(self, address: tuple[str, int], listener: Listener) -> None:
-        self.listener = listener
-        super().__init__(address, _Request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away is no fault, and what it asked for is shown to nobody."""
-
-
-class _Request(BaseHTTPRequestHandler):
-    server: _Server
-    timeout = _SILENCE
-
-    def version_string(self) -> str:
-        """Say nothing about versions."""
-        return "keyfob"
-
-    def log_message(self, *_: object) -> None:
-        """Nothing is logged: the address holds the code."""
-
-    def do_GET(self) -> None:  # the name that http.server calls
-        """Answer the callback, the page behind it, or another sign-in's wish."""
-        listener, target = self.server.listener, urlsplit(self.path)
-        if not self._is_ours():
-            self._plain(403, "Wrong Host")
-        elif target.path == listener.path:
-            self._callback(target.query)
-        elif target.path == _OVER and listener.page is not None:
-            self._show(listener.page)
-            listener.seen.set()
-        elif target.path == "/cancel" and self._is_no_page():
-            self._plain(200, "Login cancelled")
-            if listener.attempt:
-                listener.attempt.cancel()
-        else:
-            self._plain(404, "Not Found")
-
-    def _callback(self, query: str) -> None:
-        listener = self.server.listener
-        if listener.attempt is None or self._is_ahead():
-            self._plain(503, "Not Yet")
+    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                request = await received(reader)
+        except UnreadableError as error:
+            await _send(writer, Response.text(error.status).encoded())
+            async with asyncio.timeout(_LINGER):
+                while await reader.read(LONGEST):
+                    pass
             return
-        verdict = listener.attempt.offer(query)
-        if verdict is Verdict.NOT_OURS:
-            self._plain(400, "State mismatch")
-        elif verdict is Verdict.TAKEN:
-            self._show(pages.TAKEN)
-        else:
-            listener.came = True
-            listener.settled.wait()
-            self._redirect()
+        response = self._answer(request)
+        if response is None:
+            self._open.pop(writer, None)  # this one is not turned out for another
+            await self._settled.wait()
+            response = Response(303, headers=(("Location", _OVER),))
+            if reader.at_eof():
+                self._seen.set()  # nobody is there any more
+        await _send(writer, response.encoded(head_only=request.method == "HEAD"))
+        writer.close()
+        await writer.wait_closed()
+        if request.path == _OVER and response.status == 200:
+            self._seen.set()
 
-    def _redirect(self) -> None:
-        """Away from the address that holds the code."""
-        self.send_response(303)
-        self.send_header("Location", _OVER)
-        self._end(b"")
+    def _answer(self, request: Request) -> Response | None:
+        """What to answer at once; None to the browser that brings the answer: it waits for how it ends."""
+        host = request.every("host")
+        if len(host) != 1:
+            return Response.text(400)  # RFC 9110, section 7.2
+        if host[0].lower() not in [f"{name}:{self._attempt.port}" for name in LOOPBACK]:
+            return Response.text(421)  # another name leads here, as after DNS rebinding
+        if request.method != "GET":
+            return Response.text(405, Allow="GET")
+        if request.path == self._attempt.path:
+            return self._callback(request)
+        if request.path == _OVER and self._page is not None:
+            return _shown(self._page)
+        if request.path == "/cancel" and not request.of_a_page:
+            return Response.text(200, "Login cancelled") if self._attempt.cancel() else Response.text(409, "Too late")
+        return Response.text(404)
 
-    def _show(self, page: Page) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self._end(page.html())
+    def _callback(self, request: Request) -> Response | None:
+        if request.ahead:
+            return Response.text(503, "Not yet")
+        verdict = self._attempt.offer(request.query)
+        if verdict is Verdict.COUNTS:
+            return None
+        return _shown(pages.OVER) if verdict is Verdict.TAKEN else _shown(pages.OTHER, 400)
 
-    def _plain(self, status: int, words: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "text/plain; charset=utf-8")
-        self._end(words.encode())
 
-    def _end(self, body: bytes) -> None:
-        for name, value in _HEADERS.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+def _shown(page: Page, status: int = 200) -> Response:
+    headers = (("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", pages.CONTENT_POLICY))
+    return Response(status, page.html(), headers)
 
-    def _is_ours(self) -> bool:
-        """Whether the Host is this listener's: another name leads here by DNS rebinding."""
-        port = self.server.listener.port
-        return self.headers.get_all("Host") in ([f"{ADDRESS}:{port}"], [f"localhost:{port}"])
 
-    def _is_no_page(self) -> bool:
-        """Whether no web page has the browser ask: that must not end a sign-in."""
-        names = [name.lower() for name in self.headers]
-        return not any(name in {"origin", "referer"} or name.startswith("sec-fetch-") for name in names)
-
-    def _is_ahead(self) -> bool:
-        """Whether a browser asks before anybody wants it to."""
-        purposes = (self.headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"))
-        return any("pre" in purpose.lower() for purpose in purposes)
+async def _send(writer: asyncio.StreamWriter, answer: bytes) -> None:
+    writer.write(answer)
+    writer.write_eof()
+    await writer.drain()
