@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from keyfob.credentials.exchange import UnansweredError, UnreachableError
+from keyfob.credentials.login import told
 from keyfob.credentials.record import SignsIn
-from keyfob.errors import SignInError, UsageError
+from keyfob.errors import UsageError
 
 if TYPE_CHECKING:
     from keyfob.credentials.login import Login
@@ -40,12 +40,7 @@ def sign_in(provider: Provider, flow: str, *, replace_damaged: bool = False, rev
     provider.see_that_one_may_sign_in()
     if not replace_damaged:
         login.see_that_it_is_sound()
-    try:
-        with login.records.sign_in(flow, provider.workspaces) as data:
-            saved = login.save(data, replace_damaged=replace_damaged)
-    except UnreachableError as error:
-        raise SignInError(f"{provider.id}: {error}", hint="keyfob doctor") from error
-    except UnansweredError as error:
-        raise SignInError(f"{provider.id}: {error}", hint=login.command) from error
+    with told(provider.id, login.command), login.records.sign_in(flow, provider.workspaces) as data:
+        saved = login.save(data, replace_damaged=replace_damaged)
     old = saved.replaced
     return SignedIn(saved.record, login.revoke(old) if revoke_old and old is not None else None)

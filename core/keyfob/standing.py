@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # The words of `keyfob status`: each state a login can be in. docs/logins.md says what to do in each.
 ABSENT = "not signed in"
+UNATTENDED = "signs in by itself"
 PRESENT = "present"
 RENEWABLE = "expired but renewable"
 EXPIRED = "expired"
@@ -55,12 +56,12 @@ class Standing:
     @property
     def absent(self) -> bool:
         """Whether there is none."""
-        return self.state == ABSENT
+        return self.state in {ABSENT, UNATTENDED}
 
     @property
     def located(self) -> bool:
         """Whether there is something at `place`, as far as could be seen."""
-        return self.state not in {ABSENT, UNREADABLE}
+        return self.state not in {ABSENT, UNATTENDED, UNREADABLE}
 
 
 def standing(login: Login) -> Standing:
@@ -93,6 +94,8 @@ def _stored(login: Login) -> Standing:
         record = login.stored()
         return _nobody(login) if record is None else _judged(login, record, _timed(login, record))
     except OtherOriginError as error:
+        if login.unattended is not None:
+            return _nobody(login)
         return _faulty(login, ELSEWHERE, error, error.hint)
     except StoreError as error:
         return _faulty(login, UNREADABLE, error, error.hint or "keyfob doctor")
@@ -109,6 +112,9 @@ def _faulty(login: Login, state: str, problem: KeyfobError, hint: str | None) ->
 
 
 def _nobody(login: Login) -> Standing:
+    if login.unattended is not None:
+        hint = f"nothing: the next request signs in; keyfob check {login.provider} does it now"
+        return Standing(UNATTENDED, usable=True, place=login.store.place, hint=hint)
     error = login.missing()
     return Standing(ABSENT, usable=False, place=login.store.place, problem=error, hint=error.hint)
 

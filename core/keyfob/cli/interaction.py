@@ -7,6 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from keyfob.cli.secret import secret
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
@@ -39,6 +41,10 @@ class AtTerminal:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
+
+    def secret(self, what: str, whom: str) -> str:
+        """Typed without being shown, or read from stdin."""
+        return secret(what, whom, self._terminal)
 
     def wait(
         self,

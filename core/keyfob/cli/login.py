@@ -58,7 +58,7 @@ def run(options: argparse.Namespace, session: Session) -> int:
     if login.store.kind == "ephemeral":
         raise UsageError(
             'nothing would be kept: cli_auth_credentials_store is "ephemeral"',
-            hint=f"export {login.records.variable}=…",
+            hint=login.otherwise,
         )
     if session.terminal.attended:
         login.store.unlock()  # before anything is asked for, which would be in vain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -19,12 +20,13 @@ from keyfob.errors import (
     NotSignedInError,
     OtherOriginError,
     PolicyError,
+    SignInError,
     StoreError,
     UnsupportedLoginError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from keyfob.credentials.exchange import Send
     from keyfob.credentials.record import Data, Record, Records
@@ -139,20 +141,55 @@ class Login:
         given = self.records.given()
         return self.stored() if given is None else self.records.of_environment(given)
 
+    @property
+    def unattended(self) -> str | None:
+        """The way to sign in that takes nobody; None where it takes a person."""
+        return self.records.unattended if isinstance(self.records, SignsIn) else None
+
     def load(self) -> Record:
-        """The stored login, judged. Raises what `missing` returns, PolicyError, StoreError, DamagedLoginError."""
-        record = self.stored()
-        if record is None:
+        """The stored login, judged; where there is none, one that is made without anybody, if it can be. May block.
+
+        Raises what `missing` returns, SignInError, PolicyError, StoreError, DamagedLoginError.
+        """
+        record = self._useful()
+        return self.completed(self._made() if record is None else record)
+
+    def _useful(self) -> Record | None:
+        """The stored login; one that is of no use here is none where a new one takes nobody."""
+        try:
+            return self.stored()
+        except OtherOriginError:
+            if self.unattended is None:
+                raise
+            return None
+
+    def _made(self) -> Record:
+        """Sign in without anybody, under the lock: once for all who would."""
+        way = self.unattended
+        if way is None or not isinstance(self.records, SignsIn):
             raise self.missing()
-        return self.completed(record)
+        with self.store.lock():
+            record = self._useful()
+            if record is None:
+                with told(self.provider, self.command), self.records.sign_in(way) as data:
+                    record = self._sendable(data)
+                    with self.store.writing():
+                        self.store.replace(self._bound(data))
+            return record
 
     def missing(self) -> CredentialError:
         """What there is to say where neither the environment nor the store has a login."""
-        said, way = self.records.missing, f"export {self.records.variable}=…"
+        said, way = self.records.missing, self.otherwise
         stores = self.store.kind != "ephemeral"
         if said is None:
             return NotSignedInError(f"{self.provider}: not signed in", hint=self.command if stores else way)
         return MissingCredentialError(said, hint=f"{way}, or {self.command}" if stores else way)
+
+    @property
+    def otherwise(self) -> str:
+        """What to do where nothing is stored: set the variable, or where none would do, have something stored."""
+        variable = self.records.variable
+        return f"export {variable}=…" if variable else 'cli_auth_credentials_store = "file"'
 
     def of_environment(self, secret: str) -> Record:
         """The login that the environment gives, judged. Raises PolicyError, CredentialError."""
@@ -176,13 +213,20 @@ class Login:
         replace_damaged: also of what cannot be read. Raises CredentialError, PolicyError, StoreError, and
         DamagedLoginError for what is there.
         """
-        record = self.completed(self.records.read(data))
-        self.records.credential(record)  # raises what cannot be sent
-        bound = data if self._origin is None else {_ORIGIN: self._origin, **data}
+        record = self._sendable(data)
         with self.store.lock(), self.store.writing():
             replaced = self._sound(replace_damaged=replace_damaged)
-            self.store.replace(bound)
+            self.store.replace(self._bound(data))
         return Saved(record, replaced)
+
+    def _sendable(self, data: Data) -> Record:
+        """The record that a new login is, if it may be sent and can be."""
+        record = self.completed(self.records.read(data))
+        self.records.credential(record)
+        return record
+
+    def _bound(self, data: Data) -> Data:
+        return data if self._origin is None else {_ORIGIN: self._origin, **data}
 
     def see_that_it_is_sound(self) -> None:
         """Raise DamagedLoginError, UnsupportedLoginError for what is stored and would be lost; StoreError."""
@@ -288,6 +332,17 @@ class Login:
             return self._rotation.absorb(record, stage.document()) if stage.parent == record.fingerprint else data
         except ValueError:
             return data
+
+
+@contextlib.contextmanager
+def told(provider: str, command: str) -> Iterator[None]:
+    """Say as SignInError that the issuer could not be asked while somebody signed in. command: what to try again."""
+    try:
+        yield
+    except UnreachableError as error:
+        raise SignInError(f"{provider}: {error}", hint="keyfob doctor") from error
+    except UnansweredError as error:
+        raise SignInError(f"{provider}: {error}", hint=command) from error
 
 
 def _empty(store: Store) -> bool:

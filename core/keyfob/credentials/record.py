@@ -27,7 +27,8 @@ class Record:
     token: the secret that is sent; it tells one state of a login from another. secret: what the login is renewed
     with, None where it cannot be. expires_at, issued_at: seconds since the epoch, by this machine's clock where that is
     known. account: whose it is. method: `api` or `chatgpt`, as policy names it. workspaces: every account that the
-    login claims to belong to; None where only its issuer can tell.
+    login claims to belong to; None where only its issuer can tell. reusable: to renew it does not spend `secret`, which
+    is a client's own (RFC 6749, section 4.4).
     """
 
     data: Data = field(repr=False)
@@ -38,6 +39,7 @@ class Record:
     account: str | None = None
     method: str = "api"
     workspaces: tuple[str, ...] | None = ()
+    reusable: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -174,6 +176,11 @@ class SignsIn(Records, Protocol):
     @property
     def flows(self) -> tuple[str, ...]:
         """How to sign in: of `browser`, `device`, `client-credentials`; the usual one first."""
+        ...
+
+    @property
+    def unattended(self) -> str | None:
+        """The one of them that takes nobody, and can be gone now; None where it takes a person. Cheap."""
         ...
 
     def sign_in(self, flow: str, workspaces: tuple[str, ...] = ()) -> AbstractContextManager[Data]:

@@ -165,7 +165,7 @@ class Renewal:
             return record
         if intent.fingerprint != record.fingerprint:
             self.store.drop_stage()
-        elif intent.sent:
+        elif intent.sent and not record.reusable:
             return self._resumed(record, intent)
         self._intend(None)
         return record
@@ -189,7 +189,9 @@ class Renewal:
         before = self._sending(record, attempt)
         try:
             answer = self._send(request)
-        except UnansweredError:
+        except UnansweredError as error:
+            if record.reusable:
+                raise self._failed(before, record, "unanswered", str(error)) from error
             return self._exchange(record, attempt=2) if attempt == 1 else self._ended(record)
         except UnreachableError as error:
             raise self._failed(before, record, "unreachable", str(error)) from error
@@ -219,8 +221,8 @@ class Renewal:
         code = self._rotation.refusal(answer)
         if code == _WRONG_CLIENT:
             raise self._failed(journal, record, code, f"{host} does not know the client that it was made with")
-        if code is None:
-            what = f"{host} answered {answer.status}"
+        if code is None or record.reusable:
+            what = f"{host} answered {answer.status}" + (f" ({code})" if code else "")
             raise self._failed(journal, record, f"status-{answer.status}", what, answer.retry_after)
         self._intend(replace(self._intent(record), refused=code))
         return self._ended(record)

@@ -26,6 +26,13 @@ class Interaction(Protocol):
         """Open it in their browser, if there is one. Does not wait, and says nothing if there is none."""
         ...
 
+    def secret(self, what: str, whom: str) -> str:
+        """What they type, which is not shown, or pipe in: one line. what: such as `client secret`; whom: who gets it.
+
+        Raises CredentialError where nothing is given.
+        """
+        ...
+
     def wait(
         self,
         seconds: float,
@@ -57,6 +64,10 @@ class Nobody:
         self._refuse()
 
     def open(self, url: str) -> None:
+        """Refuse."""
+        self._refuse()
+
+    def secret(self, what: str, whom: str) -> str:
         """Refuse."""
         self._refuse()
 

@@ -12,6 +12,7 @@ MODULES = {
     "bearer": "keyfob_bearer",
     "command": "keyfob_command",
     "none": "keyfob_none",
+    "oauth": "keyfob_oauth.plugin",
 }
 
 # The key of an entry that selects a built-in plugin. The first that is there wins; the others are ignored.
@@ -21,6 +22,9 @@ CLAIMS = {
     "experimental_bearer_token": "bearer",
     "auth": "command",
 }
+
+# The tables that select a built-in plugin: they are no keys of Codex's, and count as an installed plugin's do.
+TABLES = frozenset({"oauth"})
 
 # `aws` is Codex's word too, but keyfob has no code for it: a plugin may claim it.
 RESERVED_KEYS = frozenset(ProviderEntry.model_fields) | frozenset(MODULES) | {"gateway_oauth"}

@@ -18,7 +18,7 @@ from keyfob.config.schema import table_schema
 from keyfob.errors import PluginError
 from keyfob.lazy import lazy
 from keyfob.plugin import AuthPlugin, hooks
-from keyfob.routing.builtin import MODULES, RESERVED_IDS, RESERVED_KEYS
+from keyfob.routing.builtin import MODULES, RESERVED_IDS, RESERVED_KEYS, TABLES
 from keyfob.routing.installed import Declaration, canonical
 from keyfob.routing.isolation import isolated
 from keyfob.routing.strays import refuse_stray
@@ -128,8 +128,8 @@ class Plugins:
             return Loaded(plugin, distribution, version, module.__file__ or name)
 
     def schemas(self) -> tuple[dict[str, Any], list[PluginError]]:
-        """The JSON Schema of each third party's table by key, and why some could not be had. Imports them all."""
-        found: dict[str, Any] = {}
+        """The JSON Schema of each plugin's table by key, and why some could not be had. Imports them all."""
+        found = {key: table_schema(self.load(key).plugin.options, key) for key in sorted(TABLES)}
         broken = []
         for declaration in self.accepted:
             if declaration.group == "keyfob.auth":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from keyfob.config.faults import toml_key
 from keyfob.errors import RoutingError
-from keyfob.routing.builtin import CLAIMS
+from keyfob.routing.builtin import CLAIMS, TABLES
 
 if TYPE_CHECKING:
     from keyfob.config.entries import Entry
@@ -63,17 +63,21 @@ def _is_there(entry: Entry, key: str) -> bool:
 def _refuse_scalars(entry: Entry, plugins: Plugins) -> None:
     """Refuse a plugin's key that is no table: passed over, it would have the request sent without credentials."""
     for key in entry.scalars:
-        if plugins.declared("keyfob.auth", key) is not None:
+        if _is_claimed(key, plugins):
             instead = f"write [model_providers.{toml_key(entry.id)}.{toml_key(key)}]"
             raise _error(entry.fault(key, "expected a table", instead))
 
 
 def _claimant(entry: Entry, key: str, plugins: Plugins) -> str:
     """The plugin that declared this table; an undeclared table is an error, for it may hold the way to authenticate."""
-    if plugins.declared("keyfob.auth", key) is None:
+    if not _is_claimed(key, plugins):
         hint = f"install a plugin for it (keyfob plugins lists yours), or remove the table `{key}`"
         raise _error(entry.fault(key, f"no installed plugin handles `{key}`"), hint)
     return key
+
+
+def _is_claimed(key: str, plugins: Plugins) -> bool:
+    return key in TABLES or plugins.declared("keyfob.auth", key) is not None
 
 
 def _conflict(entry: Entry, claims: list[Claim]) -> RoutingError:

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 # Where Codex keeps its login with `features.secret_auth_storage`, as it does on Windows unless told otherwise.
 _CODEX_ALONE = os.path.join("secrets", "codex_auth.age")
-_LEVELS: dict[str, Level] = {standing.PRESENT: "ok", standing.RENEWABLE: "ok", standing.ABSENT: "note"}
+_LEVELS: dict[str, Level] = {
+    standing.PRESENT: "ok",
+    standing.RENEWABLE: "ok",
+    standing.UNATTENDED: "ok",
+    standing.ABSENT: "note",
+}
 
 
 def logins(session: Session) -> Iterator[Finding]:

@@ -1,0 +1,107 @@
+"""The stored login: what it was made with, where it is renewed and revoked, its tokens, and whose it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from keyfob.plugin import DamagedLoginError, OtherOriginError, Record
+from keyfob_oauth.options import Options
+
+MADE_WITH = "made_with"
+ACCESS, REFRESH, SECRET = "access_token", "refresh_token", "client_secret"
+TOKEN_ENDPOINT, REVOCATION_ENDPOINT, METHOD = "token_endpoint", "revocation_endpoint", "token_endpoint_auth_method"
+EXPIRES, ISSUED, ACCOUNT, EMAIL = "expires_at", "issued_at", "account", "email"
+# No time lies so far ahead. Seconds since the epoch.
+_LATEST = 10.0**11
+
+
+def made_with(options: Options) -> dict[str, Any]:
+    """What a login is bound to: if any of it changes in the configuration, it is not used, presented or revoked."""
+    return {
+        "issuer": options.issuer,
+        "client_id": options.client_id,
+        "scopes": sorted(set(options.scopes)),
+        "audience": options.audience,
+        "resource": options.resource,
+        TOKEN_ENDPOINT: options.token_endpoint,
+        REVOCATION_ENDPOINT: options.revocation_endpoint,
+        "client_credentials": options.by_itself,
+    }
+
+
+def record_of(data: Mapping[str, Any], options: Options, secret: str | None) -> Record:
+    """The login that is stored as `data`. secret: the client's, where it has one.
+
+    Raises DamagedLoginError, and OtherOriginError for one that the configuration, as it is now, would not make.
+    """
+    _see_that_it_is_ours(data, options)
+    _text(data, TOKEN_ENDPOINT)
+    refresh_token = None if data.get(REFRESH) is None else _text(data, REFRESH)
+    return Record(
+        data,
+        _text(data, ACCESS),
+        secret=secret if options.by_itself else refresh_token,
+        reusable=options.by_itself,
+        expires_at=_time(data, EXPIRES),
+        issued_at=_time(data, ISSUED),
+        account=None if data.get(ACCOUNT) is None else _text(data, ACCOUNT),
+    )
+
+
+def tokens_of(answer: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """The tokens of an issuer's answer (RFC 6749, section 5.1) as they are stored. now: seconds since the epoch.
+
+    Raises ValueError for an answer without an access token.
+    """
+    found = {name: answer[name] for name in (ACCESS, REFRESH) if isinstance(answer.get(name), str) and answer[name]}
+    if ACCESS not in found:
+        raise ValueError("it has no access_token")
+    life = _seconds(answer.get("expires_in"))
+    return {**found, EXPIRES: None if life is None else now + life, ISSUED: now}
+
+
+def _seconds(value: object) -> float | None:
+    """`expires_in`: a number, though some send a text of digits; None where nobody says."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        value = int(value[:12])
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST:
+        return None
+    return float(value)
+
+
+def _see_that_it_is_ours(data: Mapping[str, Any], options: Options) -> None:
+    made = data.get(MADE_WITH)
+    if not isinstance(made, dict):
+        raise _damaged(f"{MADE_WITH} is missing")
+    for name, wanted in made_with(options).items():
+        if made.get(name) != wanted:
+            message = f"the stored login was made with {name} {_shown(made.get(name))}"
+            raise OtherOriginError(f"{message}, and the configuration says {_shown(wanted)}")
+
+
+def _shown(value: object) -> str:
+    """As TOML has it; no secret is among what a login is made with."""
+    return "none" if value is None else json.dumps(value)
+
+
+def _text(data: Mapping[str, Any], name: str) -> str:
+    value = data.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise _damaged(f"{name} is {'missing' if value is None else 'no text, or empty'}")
+    return value
+
+
+def _time(data: Mapping[str, Any], name: str) -> float | None:
+    """Seconds since the epoch; None where nobody knows."""
+    value = data.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST:
+        raise _damaged(f"{name} is not a time")
+    return float(value)
+
+
+def _damaged(what: str) -> DamagedLoginError:
+    return DamagedLoginError(f"the stored login cannot be used: {what}")

@@ -1,0 +1,183 @@
+"""The plugin for the table `oauth`: a login at any OAuth server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from keyfob.plugin import (
+    About,
+    Answer,
+    AuthPlugin,
+    Context,
+    Credential,
+    Exchange,
+    MissingCredentialError,
+    NotSignedInError,
+    OtherOriginError,
+    ProviderInfo,
+    Record,
+    StoredAuth,
+    hookimpl,
+)
+from keyfob_oauth import login
+from keyfob_oauth.options import Options
+
+BROWSER, DEVICE, PROGRAM = "browser", "device", "client-credentials"
+
+
+class OAuthLogins:
+    """What the logins of one provider look like, how they are made and how they are renewed."""
+
+    methods = ()
+
+    def __init__(self, provider: str, options: Options, context: Context) -> None:
+        self._provider = provider
+        self._options = options
+        self._context = context
+
+    # The client's secret, in the environment
+
+    @property
+    def variable(self) -> str:
+        """The one with the client's secret; no variable holds a login."""
+        return self._options.client_secret_env or ""
+
+    @property
+    def missing(self) -> str | None:
+        """Names the variable, where nothing else is needed."""
+        by_variable = self._options.by_itself and self.variable
+        return f"environment variable {self.variable} is not set" if by_variable else None
+
+    def given(self) -> str | None:
+        """No variable holds a login."""
+        return None
+
+    def of_environment(self, secret: str) -> Record:
+        """No variable holds a login."""
+        raise NotSignedInError(f"{self._provider}: no variable holds its login", hint=self._command)
+
+    def made(self, method: str, secret: str) -> Mapping[str, Any]:
+        """There is no key that could be stored: one signs in."""
+        raise NotSignedInError(f"{self._provider}: {method} is no way to sign in", hint=self._command)
+
+    @property
+    def _command(self) -> str:
+        return f"keyfob login {self._provider}"
+
+    def _of_environment(self) -> str | None:
+        return self._context.environ.get(self.variable, "").strip() or None
+
+    def _secret(self, data: Mapping[str, Any]) -> str | None:
+        stored = data.get(login.SECRET)
+        return self._of_environment() or (stored if isinstance(stored, str) else None)
+
+    # Signing in
+
+    @property
+    def flows(self) -> tuple[str, ...]:
+        """The one that is configured; beside the browser a code, where the server may have that."""
+        options = self._options
+        if options.flow != BROWSER:
+            return (PROGRAM,) if options.by_itself else (DEVICE,)
+        devices = options.device_authorization_endpoint is not None or options.token_endpoint is None
+        return (BROWSER, DEVICE) if devices else (BROWSER,)
+
+    @property
+    def unattended(self) -> str | None:
+        """A client whose secret is in the environment needs nobody."""
+        return PROGRAM if self._options.by_itself and self._of_environment() else None
+
+    def sign_in(self, flow: str, workspaces: tuple[str, ...] = ()) -> AbstractContextManager[Mapping[str, Any]]:
+        """See `keyfob_oauth.sign_in`, which is imported when somebody signs in."""
+        from keyfob_oauth.sign_in import SignIn
+
+        way = SignIn(self._provider, self._options, self._context, self._of_environment())
+        return {BROWSER: way.browser, DEVICE: way.device, PROGRAM: way.program}[flow]()
+
+    def without_renewal(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The login with its access token alone."""
+        return {name: value for name, value in data.items() if name not in (login.REFRESH, login.SECRET)}
+
+    # Stored
+
+    def read(self, data: Mapping[str, Any]) -> Record:
+        """See `keyfob_oauth.login`."""
+        try:
+            return login.record_of(data, self._options, self._secret(data))
+        except OtherOriginError as error:
+            raise OtherOriginError(f"{self._provider}: {error}", hint=self._command) from None
+
+    def completed(self, record: Record) -> Record:
+        """There is nothing that its issuer could add."""
+        return record
+
+    def credential(self, record: Record) -> Credential:
+        """The access token, in the header that is configured."""
+        headers = self._options.carrying(record.token)
+        return Credential(headers, expires_at=record.expires_at, token=record.token)
+
+    def about(self, record: Record) -> About:
+        """What the id token said; of a program, which client it is."""
+        email, issuer = record.data.get(login.EMAIL), self._options.issuer or record.data[login.TOKEN_ENDPOINT]
+        who = self._options.client_id if self._options.by_itself else record.account
+        return About("OAuth", email=email, account=who, controls=f"those of {issuer}")
+
+    # Renewal
+
+    def exchange(self, record: Record, reason: str) -> Exchange:
+        """See `keyfob_oauth.rotation`. Raises MissingCredentialError where the client's secret is gone."""
+        from keyfob_oauth import rotation
+
+        return rotation.renewal(record, self._options, self._client(record.data))
+
+    def absorb(self, record: Record, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The login with what the issuer sent: a refresh token that is not rotated stays (RFC 6749, section 6)."""
+        kept = {name: value for name, value in record.data.items() if name != login.EXPIRES}
+        new = login.tokens_of(answer, self._context.clock())
+        if self._options.by_itself:
+            new.pop(login.REFRESH, None)
+        return {**kept, **{name: value for name, value in new.items() if value is not None}}
+
+    def refusal(self, answer: Answer) -> str | None:
+        """See `keyfob_oauth.rotation`."""
+        from keyfob_oauth import rotation
+
+        return rotation.refusal(answer, self._options)
+
+    def revocation(self, data: Mapping[str, Any]) -> Exchange | None:
+        """See `keyfob_oauth.rotation`. An issuer's answer alone does not say where that is done."""
+        from keyfob_oauth import rotation
+
+        if login.MADE_WITH not in data:
+            return None
+        return rotation.revocation(self.read(data).data, self._client(data))
+
+    def _client(self, data: Mapping[str, Any]) -> Any:
+        from keyfob_oauth import rotation
+
+        secret = self._secret(data) if self._options.confidential else None
+        if self._options.confidential and secret is None:
+            said = self.variable and f"environment variable {self.variable} is not set"
+            raise MissingCredentialError(
+                f"{self._provider}: {said or 'no client secret is stored'}", hint=self._command
+            )
+        named = f"the stored login of {self._provider}"
+        return rotation.client_of(self._options, str(data.get(login.METHOD)), secret, named)
+
+
+class OAuth(StoredAuth[Options]):
+    """A login at the company's own server, for the company's own models."""
+
+    key = "oauth"
+
+    def records(self, provider: ProviderInfo, options: Options, context: Context) -> OAuthLogins:
+        """The logins of one provider."""
+        return OAuthLogins(provider.id, options, context)
+
+
+@hookimpl
+def keyfob_auth_plugins() -> Sequence[AuthPlugin[Any]]:
+    """The plugin for `oauth`."""
+    return [OAuth()]

@@ -1,0 +1,170 @@
+"""Signing in at any OAuth server: in the browser, with a code on another device, or as a program."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic_core import PydanticCustomError
+
+from keyfob.plugin import Context, DisabledFlowError, SignInError
+from keyfob.plugin.oauth import (
+    BASIC,
+    NONE,
+    POST,
+    Client,
+    Server,
+    Wanted,
+    asked,
+    device_tokens,
+    discovered,
+    granted,
+    plain,
+)
+from keyfob_oauth import login
+from keyfob_oauth.identity import Identity, identity
+from keyfob_oauth.options import ENDPOINTS, Options, endpoint
+from keyfob_oauth.rotation import asked_for, client_of
+
+
+class SignIn:
+    """One sign-in to one provider. environment: the client's secret, as the environment gives it."""
+
+    def __init__(self, provider: str, options: Options, context: Context, environment: str | None) -> None:
+        self._provider = provider
+        self._options = options
+        self._context = context
+        self._environment = environment
+        self._typed: str | None = None
+        self._table = f"model_providers.{provider}.oauth"
+
+    @contextlib.contextmanager
+    def browser(self) -> Iterator[Mapping[str, Any]]:
+        """In the browser: a code with PKCE, to loopback (RFC 8252)."""
+        server, client = self._begun()
+        url = self._needed(server.authorization_endpoint, "authorization_endpoint", "--device-auth")
+        with granted(self._wanted(server, url), self._context.interaction) as grant:
+            request = client.code(server.token_endpoint, grant, **self._resource())
+            yield self._data(server, client, asked(request, self._context.send))
+
+    @contextlib.contextmanager
+    def device(self) -> Iterator[Mapping[str, Any]]:
+        """With a code (RFC 8628)."""
+        server, client = self._begun()
+        url = self._needed(server.device_authorization_endpoint, "device_authorization_endpoint", "")
+        fields, context = asked_for(self._options), self._context
+        tokens = device_tokens(client, url, server.token_endpoint, fields, context.send, context.interaction)
+        yield self._data(server, client, tokens)
+
+    @contextlib.contextmanager
+    def program(self) -> Iterator[Mapping[str, Any]]:
+        """By the client itself (RFC 6749, section 4.4); a refresh token, which it must not be given, is not kept."""
+        server, client = self._begun()
+        request = client.credentials(server.token_endpoint, **asked_for(self._options))
+        tokens = dict(asked(request, self._context.send))
+        yield self._stored(server, client, {**tokens, login.REFRESH: None}, Identity())
+
+    # The server and the client
+
+    def _begun(self) -> tuple[Server, Client]:
+        server = self._server()
+        secret = self._secret() if self._options.confidential else None
+        return server, client_of(self._options, self._method(server, secret), secret, self._table)
+
+    def _server(self) -> Server:
+        """What is written goes before what is discovered; with a token endpoint nothing is."""
+        options = self._options
+        written = {name: url for name in ENDPOINTS if (url := getattr(options, name)) is not None}
+        if options.token_endpoint is not None or options.issuer is None:
+            return Server(issuer=options.issuer, **written)
+        return replace(_safe(discovered(options.issuer, self._context.send, named=f"{self._table}.issuer")), **written)
+
+    def _method(self, server: Server, secret: str | None) -> str:
+        """How the client authenticates: as it is written, else as the server takes it; it takes the first of them all
+        where it does not say (RFC 8414, section 2)."""
+        if self._options.token_endpoint_auth_method is not None or secret is None:
+            return self._options.token_endpoint_auth_method or NONE
+        found = next((method for method in (BASIC, POST) if method in (server.methods or (BASIC,))), None)
+        if found is None:
+            raise SignInError(f"{server.issuer} takes no client secret: it wants {plain(', '.join(server.methods))}")
+        return found
+
+    def _secret(self) -> str:
+        """The client's, of the environment; else whoever signs in is asked for it, and it is stored."""
+        if self._environment is None:
+            whom = f"{self._options.client_id} of {self._provider}"
+            self._typed = self._context.interaction.secret("client secret", whom)
+        return self._environment or self._typed or ""
+
+    def _needed(self, url: str | None, name: str, way: str) -> str:
+        if url is None:
+            where = self._options.issuer or self._table
+            hint = f"keyfob login {self._provider} {way}".rstrip()
+            raise DisabledFlowError(f"{where} names no {name}: there is no signing in that way", hint=hint)
+        return url
+
+    # What is asked for
+
+    def _wanted(self, server: Server, url: str) -> Wanted:
+        fields = {**self._options.authorization_parameters, **asked_for(self._options)}
+        back = urlsplit(self._options.redirect_uri or "http://127.0.0.1/callback")
+        return Wanted(
+            url,
+            self._options.client_id,
+            fields,
+            issuer=server.issuer,
+            announces_iss=server.announces_iss,
+            ports=(back.port or 0,),
+            host=back.hostname or "",
+            path=back.path,
+        )
+
+    def _resource(self) -> dict[str, str]:
+        return {"resource": self._options.resource} if self._options.resource else {}
+
+    # What came of it
+
+    def _data(self, server: Server, client: Client, tokens: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The login of a person."""
+        whose = identity(tokens.get("id_token"), server.issuer, client.client_id)
+        self._warn(tokens)
+        return self._stored(server, client, tokens, whose)
+
+    def _stored(self, server: Server, client: Client, tokens: Mapping[str, Any], whose: Identity) -> Mapping[str, Any]:
+        found = {
+            login.MADE_WITH: login.made_with(self._options),
+            login.TOKEN_ENDPOINT: server.token_endpoint,
+            login.REVOCATION_ENDPOINT: server.revocation_endpoint,
+            login.METHOD: client.method,
+            login.SECRET: self._typed,
+            login.ACCOUNT: whose.sub,
+            login.EMAIL: whose.email,
+            **login.tokens_of(tokens, self._context.clock()),
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _warn(self, tokens: Mapping[str, Any]) -> None:
+        """Of what was asked for and not given, before somebody wonders in an hour."""
+        say, scopes = self._context.interaction.say, self._options.scopes
+        if not tokens.get(login.REFRESH):
+            ask = "" if "offline_access" in scopes else ": many issuers want the scope offline_access for one"
+            say(f"this login ends with its access token, for no refresh token came with it{ask}")
+        given = tokens.get("scope")
+        lacking = sorted(set(scopes) - set(given.split())) if isinstance(given, str) else []
+        if lacking:
+            say(f"the issuer did not grant all that was asked for: it left out {', '.join(lacking)}")
+
+
+def _safe(server: Server) -> Server:
+    """The same, if it has no endpoint that shows a login to the network. Raises SignInError."""
+    for name in ENDPOINTS:
+        try:
+            url = getattr(server, name)
+            if url is not None:
+                endpoint(url)
+        except PydanticCustomError as error:
+            raise SignInError(f"the metadata of {server.issuer}: {name}: {error}") from None
+    return server
