@@ -8,8 +8,6 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic_core import PydanticCustomError
-
 from keyfob.plugin import Context, DisabledFlowError, SignInError
 from keyfob.plugin.oauth import (
     BASIC,
@@ -26,7 +24,7 @@ from keyfob.plugin.oauth import (
 )
 from keyfob_oauth import login
 from keyfob_oauth.identity import Identity, identity
-from keyfob_oauth.options import ENDPOINTS, Options, endpoint
+from keyfob_oauth.options import ENDPOINTS, Options
 from keyfob_oauth.rotation import asked_for, client_of
 
 
@@ -80,7 +78,7 @@ class SignIn:
         written = {name: url for name in ENDPOINTS if (url := getattr(options, name)) is not None}
         if options.token_endpoint is not None or options.issuer is None:
             return Server(issuer=options.issuer, **written)
-        return replace(_safe(discovered(options.issuer, self._context.send, named=f"{self._table}.issuer")), **written)
+        return replace(discovered(options.issuer, self._context.send, named=f"{self._table}.issuer"), **written)
 
     def _method(self, server: Server, secret: str | None) -> str:
         """How the client authenticates: as it is written, else as the server takes it; it takes the first of them all
@@ -109,18 +107,23 @@ class SignIn:
     # What is asked for
 
     def _wanted(self, server: Server, url: str) -> Wanted:
-        fields = {**self._options.authorization_parameters, **asked_for(self._options)}
+        fields = {**self._prompt(), **self._options.authorization_parameters, **asked_for(self._options)}
         back = urlsplit(self._options.redirect_uri or "http://127.0.0.1/callback")
         return Wanted(
             url,
             self._options.client_id,
-            fields,
+            {name: value for name, value in fields.items() if value},
             issuer=server.issuer,
             announces_iss=server.announces_iss,
             ports=(back.port or 0,),
             host=back.hostname or "",
             path=back.path,
+            name=self._provider,
         )
+
+    def _prompt(self) -> dict[str, str]:
+        """OpenID Connect gives a refresh token for offline_access only to who is asked again (Core, section 11)."""
+        return {"prompt": "consent"} if {"openid", "offline_access"} <= set(self._options.scopes) else {}
 
     def _resource(self) -> dict[str, str]:
         return {"resource": self._options.resource} if self._options.resource else {}
@@ -156,15 +159,3 @@ class SignIn:
         lacking = sorted(set(scopes) - set(given.split())) if isinstance(given, str) else []
         if lacking:
             say(f"the issuer did not grant all that was asked for: it left out {', '.join(lacking)}")
-
-
-def _safe(server: Server) -> Server:
-    """The same, if it has no endpoint that shows a login to the network. Raises SignInError."""
-    for name in ENDPOINTS:
-        try:
-            url = getattr(server, name)
-            if url is not None:
-                endpoint(url)
-        except PydanticCustomError as error:
-            raise SignInError(f"the metadata of {server.issuer}: {name}: {error}") from None
-    return server
