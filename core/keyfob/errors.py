@@ -17,8 +17,10 @@ KeyfobError                     the root; not an httpx error: SDKs retry and hid
 │   ├── DamagedLoginError       a stored login that cannot be read
 │   ├── UnsupportedLoginError   a stored login of a kind that keyfob cannot use
 │   ├── OtherOriginError        a stored login that was made for another origin
+│   ├── CarriedLoginError       what came from another machine is no login for this one
 │   ├── StoreError              the place where logins are kept cannot be used
-│   │   └── LockedError         another process holds it
+│   │   ├── LockedError         another process holds it
+│   │   └── OccupiedError       another login is there
 │   ├── RenewalError            the login could not be renewed this time
 │   │   ├── RefusedError        its issuer refuses it for good
 │   │   └── LostRenewalError    a renewal broke off, and its answer is lost
@@ -188,6 +190,12 @@ class OtherOriginError(CredentialError):
     code = "other-origin"
 
 
+class CarriedLoginError(CredentialError):
+    """What came from another machine is no login, or none that this one can use. Nothing was stored."""
+
+    code = "carried-login"
+
+
 class StoreError(CredentialError):
     """The place where logins are kept cannot be used."""
 
@@ -198,6 +206,12 @@ class LockedError(StoreError):
     """Another process holds it."""
 
     code = "locked"
+
+
+class OccupiedError(StoreError):
+    """Another login is there, and nobody has said that it may be lost."""
+
+    code = "occupied"
 
 
 class RenewalError(CredentialError):

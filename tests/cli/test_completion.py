@@ -16,7 +16,7 @@ from keyfob.config import snapshot
 def test_each_shell_has_a_script(keyfob, shell):
     """It names every command, and asks for the ids when they are needed."""
     said = keyfob("completion", shell).out
-    assert all(name in said for name in COMMANDS)
+    assert all(word in said for name in COMMANDS for word in name.split())
     assert "keyfob completion --ids 2>/dev/null" in said
 
 
@@ -66,6 +66,11 @@ OFFERED = {
     "keyfob config s": {"schema"},
     "keyfob config --": {"--help", "--json", "--config", "--profile"},
     "keyfob exec lab -- la": {""},
+    "keyfob login ex": {"export"},
+    "keyfob login export --m": {"--move"},
+    "keyfob login export la": {"lab"},
+    "keyfob login export lab -- la": {""},
+    "keyfob login import --rep": {"--replace"},
     "keyfob token my": {r"my\ lab"},
 }
 # A shell of its own sources the script, completes each line and prints what it would offer.

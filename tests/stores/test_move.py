@@ -12,7 +12,7 @@ from keyfob.credentials.journal import Intent, Journal, Stage
 from keyfob.errors import DamagedLoginError, StoreError
 from keyfob.stores import private
 from keyfob.stores.choice import places
-from keyfob.stores.move import OccupiedError, move
+from keyfob.stores.move import move
 
 from .conftest import Counted, Keychain, Killed, Steps
 from .test_keyring import Failing, Forgetting, Windows

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from keyfob.cli.run import Session
 
-# Command → one line of help. The command's module has the same name, and is imported when it is used.
+# Command → one line of help. The command's module has the same name, with `_` for a blank, and is imported when it is
+# used.
 COMMANDS = {
     "providers": "list the providers, where each goes, and whether it is ready",
     "explain": "say how requests to a provider are authenticated, and why",
@@ -27,6 +28,8 @@ COMMANDS = {
     "exec": "run a command with a provider's base URL and key in its environment",
     "doctor": "look for what stands in the way, and say what mends it; changes nothing",
     "login": "sign in to a provider, or store a key or a token for it",
+    "login export": "carry a login to another machine",
+    "login import": "store a login that another machine has exported",
     "status": "say how one is signed in: as whom, until when, and what to do",
     "logout": "sign out: revoke a login, and remove it everywhere",
     "store": "say where logins are, and move them between file and keyring",
@@ -34,6 +37,8 @@ COMMANDS = {
     "config": "print the JSON Schema of the configuration files",
     "completion": "print what makes a shell complete keyfob's commands",
 }
+# Those that run a command, which stands after `--`.
+_RUNNING = {"exec", "login export"}
 _ENDING = """\
 exit codes: 0 done; 1 not authenticated, refused or unreachable; 2 usage or configuration; 130 interrupted.
 With --json, each line on stderr is JSON too: {"error": {"code", "message", "hint"}}, {"warning": {"message"}}
@@ -91,16 +96,22 @@ def parsed(arguments: Sequence[str]) -> tuple[Command, argparse.Namespace]:
     if at >= len(arguments):
         top.print_help(sys.stderr)
         raise SystemExit(EXIT_USAGE)
-    name, rest = arguments[at], arguments[at + 1 :]
-    if [name, *rest[:1]] == ["login", "status"]:  # as Codex spells it
-        name, rest = "status", rest[1:]
+    name, rest = _named(arguments[at:])
     command = command_named(name)
-    own, after = _split(rest) if name == "exec" else (rest, None)
+    own, after = _split(rest) if name in _RUNNING else (rest, None)
     options = parser_of(name, command).parse_args(own)
     options.config = [*general.config, *options.config]
     options.profile = options.profile or general.profile
     options.command = after
     return command, options
+
+
+def _named(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """The command's name, of one word or two, and what stands behind it."""
+    both = " ".join(arguments[:2])
+    if both == "login status":  # as Codex spells it
+        return "status", arguments[2:]
+    return (both, arguments[2:]) if len(arguments) > 1 and both in COMMANDS else (arguments[0], arguments[1:])
 
 
 def command_named(name: str) -> Command:
@@ -110,7 +121,7 @@ def command_named(name: str) -> Command:
         raise UsageError(
             f"there is no command {name!r}", hint=f"did you mean `{near[0]}`?" if near else "keyfob --help"
         )
-    return cast("Command", importlib.import_module(f"keyfob.cli.{name}"))
+    return cast("Command", importlib.import_module(f"keyfob.cli.{name.replace(' ', '_')}"))
 
 
 def parser_of(name: str, command: Command) -> Parser:
@@ -143,7 +154,7 @@ def _split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str] | Non
 
 
 def _parser() -> Parser:
-    listed = "\n".join(f"  {name:<12}{words}" for name, words in COMMANDS.items())
+    listed = "\n".join(f"  {name:<14}{words}" for name, words in COMMANDS.items())
     parser = Parser(
         prog="keyfob",
         description="The right credentials for every model provider in Codex's config.toml.",

@@ -34,5 +34,16 @@ def cleanly() -> Iterator[None]:
         os.kill(os.getpid(), told.number)
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let Ctrl-C and these signals wait for nothing: they are ignored while something short has to be finished."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in [signal.SIGINT, *_SIGNALS]}
+    try:
+        yield
+    finally:
+        for number, was in before.items():
+            signal.signal(number, was)
+
+
 def _raise(number: int, _frame: FrameType | None) -> NoReturn:
     raise _Told(number)

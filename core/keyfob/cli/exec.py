@@ -5,6 +5,7 @@ Exit codes: the command's own; 127 if it is not there, 126 if it cannot be run, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from keyfob.errors import KeyfobError, UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from keyfob.cli.commands import Parser
     from keyfob.cli.run import Session
@@ -55,13 +56,20 @@ def run(options: argparse.Namespace, session: Session) -> int:
     for left_out in _not_carried(provider):
         session.terminal.warn(left_out)
     session.close()
-    try:
+    with started(options.command):
         return _become(options.command, environ)
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str]) -> Iterator[None]:
+    """Around the start of a command. Raises NotFoundError, NotExecutableError."""
+    try:
+        yield
     except (FileNotFoundError, NotADirectoryError):
-        raise NotFoundError(f"there is no command {options.command[0]!r}") from None
+        raise NotFoundError(f"there is no command {command[0]!r}") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the environment
         why = error.strerror if isinstance(error, OSError) else "its environment has a NUL"
-        raise NotExecutableError(f"{options.command[0]!r} cannot be run: {why}") from None
+        raise NotExecutableError(f"{command[0]!r} cannot be run: {why}") from None
 
 
 def _environ(provider: Provider, environ: Mapping[str, str]) -> dict[str, str]:

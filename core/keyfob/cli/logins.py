@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from keyfob.cli.run import Session
     from keyfob.credentials.login import Login
+    from keyfob.credentials.record import Record
     from keyfob.providers import Provider
 
 # The provider that has a login unless its entry is faulty.
@@ -50,3 +51,19 @@ def logins(session: Session) -> Iterator[Login]:
             login = session.provider(name).login
             if login is not None:
                 yield login
+
+
+def described(login: Login, record: Record) -> str:
+    """A login in a few words: whose it is, and for which provider; of a key, the part that may be shown."""
+    about = login.records.about(record)
+    whose = about.email or about.account
+    return f"{login.whom}: {about.method} " + (f"of {whose}" if whose else about.masked or "login")
+
+
+def see_that_it_is_kept(login: Login) -> None:
+    """Raise UsageError where what is stored would be gone with this process."""
+    if login.store.kind == "ephemeral":
+        raise UsageError(
+            'nothing would be kept: cli_auth_credentials_store is "ephemeral"',
+            hint=login.otherwise,
+        )

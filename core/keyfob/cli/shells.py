@@ -30,7 +30,7 @@ class Option(NamedTuple):
 
 
 class Words(NamedTuple):
-    """What can stand after one command."""
+    """What can stand after one command, whose name can have two words."""
 
     command: str
     help: str
@@ -48,9 +48,14 @@ _keyfob() {
         word=${COMP_WORDS[i]}
         case $word in
             -c | --config | -p | --profile) ((i++)) ;;
-            --) [[ $command == exec ]] && { compopt -o default; return; } ;;
+            --) [[ $command == exec || $command == *' export' ]] && { compopt -o default; return; } ;;
             -*) ;;
-            *) command=${command:-$word} ;;
+            *)
+                case "$command $word" in
+                    @TWO@) command="$command $word" ;;
+                    *) command=${command:-$word} ;;
+                esac
+                ;;
         esac
     done
     case "$command $previous" in
@@ -83,7 +88,7 @@ _keyfob() {
         case $word in
             (-c | --config | -p | --profile) ((i++)) ;;
             (--)
-                if [[ $command == exec ]]; then
+                if [[ $command == exec || $command == *' export' ]]; then
                     words=("${(@)words[i + 1, -1]}")
                     ((CURRENT -= i))
                     _normal
@@ -91,7 +96,12 @@ _keyfob() {
                 fi
                 ;;
             (-*) ;;
-            (*) command=${command:-$word} ;;
+            (*)
+                case "$command $word" in
+                    (@TWO@) command="$command $word" ;;
+                    (*) command=${command:-$word} ;;
+                esac
+                ;;
         esac
     done
     case "$command $words[CURRENT - 1]" in
@@ -137,20 +147,29 @@ def _filled(script: str, commands: Sequence[Words], pattern: str) -> str:
         for option in words.options
         if option.values is not None
     ]
-    names = " ".join(words.command for words in commands)
+    names = _after("", commands)
     after_command = [f"                {pattern.format(_quoted(''))} list={_quoted(f'{names} {_GENERAL}')} ;;"]
     for words in commands:
-        options = [name for option in words.options for name in option.names]
-        after_command.append(f"                {pattern.format(words.command)} {_set(words.arguments, options)} ;;")
+        more = [_after(f"{words.command} ", commands), *(name for option in words.options for name in option.names)]
+        after_command.append(
+            f"                {pattern.format(_quoted(words.command))} {_set(words.arguments, more)} ;;"
+        )
+    two = " | ".join(_quoted(words.command) for words in commands if " " in words.command)
     filled = script.replace("@VALUES@", "\n".join(after_option)).replace("@COMMANDS@", "\n".join(after_command))
-    return filled.rstrip("\n")
+    return filled.replace("@TWO@", two).rstrip("\n")
 
 
-def _set(values: Values, options: Sequence[str] = ()) -> str:
+def _after(begun: str, commands: Sequence[Words]) -> str:
+    """The words that go on with the name of a command."""
+    names = [words.command.removeprefix(begun) for words in commands if words.command.startswith(begun)]
+    return " ".join(name for name in names if " " not in name)
+
+
+def _set(values: Values, more: Sequence[str] = ()) -> str:
     """The assignments that say what can follow."""
     if isinstance(values, Kind):
-        return f"{values.value}=yes" + (f" list={_quoted(' '.join(options))}" if options else "")
-    return f"list={_quoted(' '.join([*values, *options]))}"
+        return f"{values.value}=yes" + (f" list={_quoted(' '.join(more).strip())}" if more else "")
+    return f"list={_quoted(' '.join([*values, *more]).strip())}"
 
 
 def _quoted(text: str) -> str:
@@ -163,8 +182,10 @@ def fish(commands: Sequence[Words]) -> str:
 
 
 def _fish_lines(words: Words) -> Iterator[str]:
-    yield f"complete -c keyfob -n __fish_use_subcommand -a {words.command} -d {shlex.quote(words.help)}"
-    here = f"complete -c keyfob -n '__fish_seen_subcommand_from {words.command}'"
+    seen = [f"__fish_seen_subcommand_from {word}" for word in words.command.split()]
+    before = f"'{seen[0]}'" if seen[1:] else "__fish_use_subcommand"
+    yield f"complete -c keyfob -n {before} -a {words.command.split()[-1]} -d {shlex.quote(words.help)}"
+    here = f"complete -c keyfob -n '{'; and '.join(seen)}'"
     if words.arguments:
         yield f"{here} {_fish_values(words.arguments)}"
     for option in words.options:

@@ -18,6 +18,7 @@ from keyfob.errors import (
     KeyfobError,
     MissingCredentialError,
     NotSignedInError,
+    OccupiedError,
     OtherOriginError,
     PolicyError,
     SignInError,
@@ -121,19 +122,23 @@ class Login:
             data = self.store.read()
             return None if data is None else self.read(data)
 
-    def read(self, data: Data) -> Record:
-        """The record that `data` is. Raises DamagedLoginError, OtherOriginError, IllegalHeaderError."""
-        self._see_that_it_is_ours(data)
-        record = record_in(self.store.place, data, self.records)
+    def read(self, data: Data, place: str | None = None) -> Record:
+        """The record that `data` is. place: where it is from, for messages; by default the store's.
+
+        Raises DamagedLoginError, UnsupportedLoginError, OtherOriginError, IllegalHeaderError.
+        """
+        place = place or self.store.place
+        self._see_that_it_is_ours(data, place)
+        record = record_in(place, data, self.records)
         illegal = illegal_part(record.token)
         if illegal:
-            message = f"{self.store.place}: what is stored there cannot stand in an HTTP header: it has {illegal}"
+            message = f"{place}: what is stored there cannot stand in an HTTP header: it has {illegal}"
             raise IllegalHeaderError(message, hint=self.command)
         return record
 
-    def _see_that_it_is_ours(self, data: Data) -> None:
+    def _see_that_it_is_ours(self, data: Data, place: str) -> None:
         if self._origin is not None and data.get(_ORIGIN) != self._origin:
-            message = f"{self.provider}: what is stored in {self.store.place} was stored for {_origin_of(data)}"
+            message = f"{self.provider}: what is stored in {place} was stored for {_origin_of(data)}"
             raise OtherOriginError(f"{message}, not for {self._origin}", hint=self.command)
 
     def known(self) -> Record | None:
@@ -207,14 +212,16 @@ class Login:
 
     # Signing in and out
 
-    def save(self, data: Data, *, replace_damaged: bool = False) -> Saved:
+    def save(self, data: Data, *, replace_damaged: bool = False, empty: Iterable[Store] = ()) -> Saved:
         """Put a new login in the place of whatever is there, which stays until this one is known to be good.
 
-        replace_damaged: also of what cannot be read. Raises CredentialError, PolicyError, StoreError, and
-        DamagedLoginError for what is there.
+        replace_damaged: also of what cannot be read. empty: places that must hold none. Raises CredentialError,
+        PolicyError, StoreError, OccupiedError, and DamagedLoginError for what is there.
         """
         record = self._sendable(data)
         with self.store.lock(), self.store.writing():
+            for place in empty:
+                _see_that_it_is_free(place)
             replaced = self._sound(replace_damaged=replace_damaged)
             self.store.replace(self._bound(data))
         return Saved(record, replaced)
@@ -258,6 +265,31 @@ class Login:
             except StoreError as error:
                 failed.append(error)
         return SignedOut(tuple(removed), tuple(failed), tuple(still_valid))
+
+    def remove_carried(self, record: Record, places: Iterable[Store]) -> SignedOut:
+        """Remove this very state of the login from each place, once it is kept elsewhere. With the lock held.
+
+        Nothing is revoked, and what is another login by now stays. Nothing is raised.
+        """
+        removed: list[str] = []
+        failed: list[StoreError] = []
+        for store in places:
+            try:
+                with store.writing():
+                    if self._holds(store, record):
+                        store.clear()
+                        store.remove()
+                        removed.append(store.place)
+            except StoreError as error:
+                failed.append(error)
+        return SignedOut(tuple(removed), tuple(failed))
+
+    def _holds(self, store: Store, record: Record) -> bool:
+        try:
+            data = store.read()
+            return data is not None and self.records.read(data).fingerprint == record.fingerprint
+        except (DamagedLoginError, UnsupportedLoginError):
+            return False
 
     def remove_forbidden(self) -> PolicyError | None:
         """Remove the stored login if it breaks a rule that has it removed.
@@ -324,7 +356,8 @@ class Login:
         data, stage = store.read(), store.stage()
         if self._rotation is None or (data is None and stage is None):
             return data
-        self._see_that_it_is_ours(data or {})  # the issuer that is configured now is none of another's business
+        # The issuer that is configured now is none of another's business.
+        self._see_that_it_is_ours(data or {}, store.place)
         if stage is None or data is None:
             return data if stage is None else stage.document()
         record = self.records.read(data)
@@ -343,6 +376,11 @@ def told(provider: str, command: str) -> Iterator[None]:
         raise SignInError(f"{provider}: {error}", hint="keyfob doctor") from error
     except UnansweredError as error:
         raise SignInError(f"{provider}: {error}", hint=command) from error
+
+
+def _see_that_it_is_free(store: Store) -> None:
+    if store.read() is not None:
+        raise OccupiedError(f"{store.place} holds a login already")
 
 
 def _empty(store: Store) -> bool:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keyfob.errors import StoreError
+from keyfob.errors import OccupiedError, StoreError
 
 if TYPE_CHECKING:
     from keyfob.stores.file import FileStore
     from keyfob.stores.keyring import KeyringStore
-
-
-class OccupiedError(StoreError):
-    """The place it was to be moved to holds another login."""
 
 
 def move(file: FileStore, keyring: KeyringStore, target: str, *, replace: bool = False) -> bool:
