@@ -198,6 +198,37 @@ def test_keyfob_signs_in_over_codexs_login_and_out_of_it(home, issuer):
     assert not os.path.exists(home.auth_json)
 
 
+def test_codex_uses_what_was_carried_to_it_and_ends_nobody_elses_login(home, other, issuer, server):
+    """Good or expired, it asks no issuer for it; signing out there leaves the login here as it was."""
+    home.store(issuer.login())
+    before = home.auth_json.read_text()
+    carried = ran(home.keyfob("login", "export")).stdout
+    ran(other.keyfob("login", "import", given=carried))
+    assert home.stored["tokens"]["refresh_token"] not in other.auth_json.read_text() + carried
+    assert "Logged in using ChatGPT" in other.codex("login", "status").stderr
+    assert other.turn().stdout.strip() == TEXT
+    assert {each.header("authorization") for each in server.received} == {bearer(home)}
+    other.store({**other.stored, "tokens": {**other.stored["tokens"], "access_token": expired(issuer)}})
+    assert other.turn().stdout.strip() == TEXT
+    assert "expired" in other.keyfob("token").stderr
+    ran(other.codex("logout"))
+    assert (issuer.asked, home.auth_json.read_text()) == ([], before)
+
+
+def test_codex_renews_what_was_moved_to_it(home, other, issuer):
+    """The whole login, which is gone where it was."""
+    home.store(issuer.login(expires_in=200.0))
+    first = home.stored["tokens"]["refresh_token"]
+    ran(home.keyfob("login", "export", "--move", "--", "env", f"CODEX_HOME={other.folder}", KEYFOB, "login", "import"))
+    assert not home.auth_json.exists()
+    assert other.turn().stdout.strip() == TEXT
+    assert ([each.fields["refresh_token"] for each in issuer.presented], issuer.revoked) == ([first], [])
+
+
+def expired(issuer: Issuer) -> str:
+    return issuer.login(expires_in=-60.0)["tokens"]["access_token"]
+
+
 @pytest.mark.parametrize(("first", "second"), [("keyfob", "codex"), ("codex", "keyfob")])
 def test_a_sign_in_that_was_left_behind_gives_way_to_the_others(home, other, as_openai, first, second):
     """Whosever it is: it ends, and the port that OpenAI knows best is the new one's."""
