@@ -150,10 +150,12 @@ def test_with_a_device_code_both_do_the_same(home, other, issuer, server):
 
 
 def test_in_the_browser_both_do_the_same(home, other, issuer, as_openai):
-    """At the address that is OpenAI's, on its port, with nothing set for tests: the same requests, the same file."""
-    ran(home.keyfob("login", **as_openai, **browsing(home)))
+    """At the address that is OpenAI's, on its port, whatever issuer is named: the same requests, the same file."""
+    elsewhere = ("--experimental_issuer", "http://127.0.0.1:9")
+    said = ran(home.keyfob("login", *elsewhere, **as_openai, **browsing(home))).stderr
+    assert "--experimental_issuer has no effect without --device-auth" in said
     keyfobs = asked(issuer)
-    ran(other.codex("login", **as_openai, **browsing(other)))
+    ran(other.codex("login", *elsewhere, **as_openai, **browsing(other)))
     assert asked(issuer) == keyfobs
     assert [endpoint for endpoint, *_ in keyfobs] == ["authorize", "token.code", "token.exchange"]
     assert shape(home.auth_json) == shape(other.auth_json)
