@@ -243,9 +243,13 @@ class Provider:
         return (policy.workspaces if policy else None) or ()
 
     def see_that_one_may_sign_in(self) -> None:
-        """Raise PolicyError where policy permits no ChatGPT login: before anybody is sent to make one."""
-        if self.route.plugin == SHARED and self.policy is not None:
+        """Raise PolicyError where policy permits no such login: before anybody is sent to make one."""
+        if self.policy is None:
+            return
+        if self.route.plugin == SHARED:
             self.policy.judge_flow(self.id)
+        else:
+            self.policy.judge_sent(self.id, self.base_url.origin.host)
 
     @lazy
     def _forbidden(self) -> PolicyError | None:

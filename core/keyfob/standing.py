@@ -141,7 +141,7 @@ def _timed(login: Login, record: Record) -> Standing:
 
 def _expired(login: Login, record: Record, found: Standing) -> Standing:
     if record.secret is None:
-        return replace(found, state=EXPIRED, hint=login.command)
+        return replace(found, state=EXPIRED, hint=login.ended().hint)
     hint = f"nothing: the next request renews it; keyfob check {login.provider} does it now"
     return replace(found, state=RENEWABLE, usable=True, hint=hint)
 

@@ -190,6 +190,11 @@ class Login:
             return NotSignedInError(f"{self.provider}: not signed in", hint=self.command if stores else way)
         return MissingCredentialError(said, hint=f"{way}, or {self.command}" if stores else way)
 
+    def ended(self) -> NotSignedInError:
+        """What there is to say of a stored login that has expired, where nothing is at hand that renews it."""
+        message, why = f"{self.provider}: the login has expired and cannot be renewed", self.records.missing
+        return NotSignedInError(f"{message}: {why}" if why else message, hint=self.missing().hint)
+
     @property
     def otherwise(self) -> str:
         """What to do where nothing is stored: set the variable, or where none would do, have something stored."""

@@ -31,7 +31,7 @@ from keyfob.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from keyfob.credentials.exchange import Answer, Send
+    from keyfob.credentials.exchange import Answer, Exchange, Send
     from keyfob.credentials.record import Data, Record, Rotation
     from keyfob.credentials.store import Store
 
@@ -185,7 +185,7 @@ class Renewal:
     # The exchange
 
     def _exchange(self, record: Record, attempt: int = 1) -> Record:
-        request = self._rotation.exchange(record, UNAUTHORIZED if self._intent(record).forced else PROACTIVE)
+        request = self._request(record)
         before = self._sending(record, attempt)
         try:
             answer = self._send(request)
@@ -199,6 +199,15 @@ class Renewal:
             self.store.note(before)
             raise
         return self._answered(record, answer, before, _host(request.url))
+
+    def _request(self, record: Record) -> Exchange:
+        """The request; where it cannot be made, such as without the client's secret, nothing has begun."""
+        intent = self._intent(record)
+        try:
+            return self._rotation.exchange(record, UNAUTHORIZED if intent.forced else PROACTIVE)
+        except KeyfobError:
+            self._intend(intent if intent.sent else None)
+            raise
 
     def _sending(self, record: Record, attempt: int) -> Journal:
         """Note that the secret goes out now; returns what was true before, and is so again if nothing is settled."""
@@ -272,10 +281,10 @@ class Renewal:
 
     def _forsake(self, data: Data | None) -> NoReturn:
         """Signed out meanwhile: that stays so, and what came of the renewal must not stay valid."""
-        request = None if data is None else self._rotation.revocation(data)
-        if request is not None:
-            # If it fails, nothing more can be done.
-            with contextlib.suppress(UnreachableError, UnansweredError, KeyfobError):
+        # If it fails, nothing more can be done.
+        with contextlib.suppress(UnreachableError, UnansweredError, KeyfobError):
+            request = None if data is None else self._rotation.revocation(data)
+            if request is not None:
                 self._send(request)
         self.store.clear()
         raise self._signed_out()

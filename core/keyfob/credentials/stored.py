@@ -218,8 +218,7 @@ class StoredSource:
     def _run(self, held: _Held, *, forced: bool, wait: bool) -> _Held:
         renewal = self._login.renewal
         if renewal is None or held.record.secret is None:
-            message = f"{self._login.provider}: the login has expired and cannot be renewed"
-            raise NotSignedInError(message, hint=self._login.command)
+            raise self._login.ended()
         self._under_way = under_way = self._renew(renewal, held.record, forced=forced, wait=wait)
         under_way.result(None if wait else PATIENCE)
         return self._read()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keyfob.plugin import (
     About,
@@ -24,6 +24,10 @@ from keyfob.plugin import (
 from keyfob_oauth import login
 from keyfob_oauth.options import Options
 
+if TYPE_CHECKING:
+    from keyfob.plugin.oauth import Client
+
+# The ways to sign in, as core names them.
 BROWSER, DEVICE, PROGRAM = "browser", "device", "client-credentials"
 
 
@@ -154,8 +158,8 @@ class OAuthLogins:
             return None
         return rotation.revocation(self.read(data).data, self._client(data))
 
-    def _client(self, data: Mapping[str, Any]) -> Any:
-        from keyfob_oauth import rotation
+    def _client(self, data: Mapping[str, Any]) -> Client:
+        from keyfob.plugin.oauth import Client
 
         secret = self._secret(data) if self._options.confidential else None
         if self._options.confidential and secret is None:
@@ -164,7 +168,7 @@ class OAuthLogins:
                 f"{self._provider}: {said or 'no client secret is stored'}", hint=self._command
             )
         named = f"the stored login of {self._provider}"
-        return rotation.client_of(self._options, str(data.get(login.METHOD)), secret, named)
+        return Client(self._options.client_id, secret, str(data.get(login.METHOD)), named)
 
 
 class OAuth(StoredAuth[Options]):

@@ -25,7 +25,6 @@ from keyfob.plugin.oauth import (
 from keyfob_oauth import login
 from keyfob_oauth.identity import Identity, identity
 from keyfob_oauth.options import ENDPOINTS, Options
-from keyfob_oauth.rotation import asked_for, client_of
 
 
 class SignIn:
@@ -45,7 +44,7 @@ class SignIn:
         server, client = self._begun()
         url = self._needed(server.authorization_endpoint, "authorization_endpoint", "--device-auth")
         with granted(self._wanted(server, url), self._context.interaction) as grant:
-            request = client.code(server.token_endpoint, grant, **self._resource())
+            request = client.code(server.token_endpoint, grant, **self._options.asked_again)
             yield self._data(server, client, asked(request, self._context.send))
 
     @contextlib.contextmanager
@@ -53,7 +52,7 @@ class SignIn:
         """With a code (RFC 8628)."""
         server, client = self._begun()
         url = self._needed(server.device_authorization_endpoint, "device_authorization_endpoint", "")
-        fields, context = asked_for(self._options), self._context
+        fields, context = self._options.asked_for, self._context
         tokens = device_tokens(client, url, server.token_endpoint, fields, context.send, context.interaction)
         yield self._data(server, client, tokens)
 
@@ -61,7 +60,7 @@ class SignIn:
     def program(self) -> Iterator[Mapping[str, Any]]:
         """By the client itself (RFC 6749, section 4.4); a refresh token, which it must not be given, is not kept."""
         server, client = self._begun()
-        request = client.credentials(server.token_endpoint, **asked_for(self._options))
+        request = client.credentials(server.token_endpoint, **self._options.asked_for)
         tokens = dict(asked(request, self._context.send))
         yield self._stored(server, client, {**tokens, login.REFRESH: None}, Identity())
 
@@ -70,7 +69,7 @@ class SignIn:
     def _begun(self) -> tuple[Server, Client]:
         server = self._server()
         secret = self._secret() if self._options.confidential else None
-        return server, client_of(self._options, self._method(server, secret), secret, self._table)
+        return server, Client(self._options.client_id, secret, self._method(server, secret), self._table)
 
     def _server(self) -> Server:
         """What is written goes before what is discovered; with a token endpoint nothing is."""
@@ -107,7 +106,7 @@ class SignIn:
     # What is asked for
 
     def _wanted(self, server: Server, url: str) -> Wanted:
-        fields = {**self._prompt(), **self._options.authorization_parameters, **asked_for(self._options)}
+        fields = {**self._prompt(), **self._options.authorization_parameters, **self._options.asked_for}
         back = urlsplit(self._options.redirect_uri or "http://127.0.0.1/callback")
         return Wanted(
             url,
@@ -124,9 +123,6 @@ class SignIn:
     def _prompt(self) -> dict[str, str]:
         """OpenID Connect gives a refresh token for offline_access only to who is asked again (Core, section 11)."""
         return {"prompt": "consent"} if {"openid", "offline_access"} <= set(self._options.scopes) else {}
-
-    def _resource(self) -> dict[str, str]:
-        return {"resource": self._options.resource} if self._options.resource else {}
 
     # What came of it
 

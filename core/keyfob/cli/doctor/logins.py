@@ -9,7 +9,7 @@ from keyfob import standing
 from keyfob.cli.doctor.finding import Finding
 from keyfob.cli.leftovers import leftovers
 from keyfob.cli.times import rfc3339
-from keyfob.credentials.record import Rotation
+from keyfob.credentials.record import Rotation, SignsIn
 from keyfob.errors import DamagedLoginError, KeyfobError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _login(session: Session, name: str) -> Login | None:
 
 def _stands(login: Login) -> Iterator[Finding]:
     found = standing.standing(login)
-    if found.state == standing.ABSENT and not login.shared:
+    if found.state == standing.ABSENT and not isinstance(login.records, SignsIn):
         return  # that its variable is not set was told with the environment
     yield Finding("logins", _level(found), _said(login, found), found.hint)
 
