@@ -88,7 +88,7 @@ class OpenAILogins:
         try:
             return login.record_of(data)
         except DamagedLoginError as error:
-            hint = f"codex login, or {self._command} --with-api-key --replace"
+            hint = f"codex login, or {self._command} --replace"
             raise DamagedLoginError(str(error), hint=hint) from None
 
     def completed(self, record: Record) -> Record:
@@ -120,9 +120,7 @@ class OpenAILogins:
 
     def without_renewal(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """ChatGPT's tokens without the one that is spent; a key or a personal access token is never spent."""
-        if login.kind(data) != login.TOKENS:
-            return data
-        return {**data, "tokens": {**data["tokens"], "refresh_token": ""}}
+        return login.without_refresh_token(data) if login.kind(data) == login.TOKENS else data
 
     def credential(self, record: Record) -> Credential:
         """A bearer token, and with ChatGPT the account it is used for."""
