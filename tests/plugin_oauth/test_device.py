@@ -42,7 +42,7 @@ class Waiting:
     def show(self, line: str) -> None:
         self.shown.append(line)
 
-    def open(self, url: str) -> None:
+    def visit(self, url: str, port: int) -> None:
         raise AssertionError
 
     def secret(self, what: str, whom: str) -> str:
