@@ -185,7 +185,8 @@ class UnsupportedLoginError(CredentialError):
 
 
 class OtherOriginError(CredentialError):
-    """A stored login that was made for another origin than the configuration names now. It is not sent there."""
+    """A stored login that was made for another origin, or another issuer, client or scope, than the configuration names
+    now. It is not sent there."""
 
     code = "other-origin"
 

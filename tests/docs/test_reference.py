@@ -17,6 +17,7 @@ from keyfob import cli, errors, standing
 from keyfob.cli.commands import COMMANDS, command_named, parser_of
 from keyfob.config.faults import toml
 from keyfob.config.models import CommandTable, KeyfobFile, KeyfobTable, ProviderEntry, Requirements
+from keyfob_oauth.options import Options as OAuthTable
 
 from .pages import ROOT, rows, section, text_of
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 KEYS = [
-    (heading, name, field)
+    ("configuration.md", heading, name, field)
     for model, heading in {
         KeyfobFile: "## Top-level keys",
         ProviderEntry: "## A provider: `[model_providers.<id>]`",
@@ -33,6 +34,10 @@ KEYS = [
         Requirements: "## What an administrator requires",
     }.items()
     for name, field in model.model_fields.items()
+] + [
+    ("oauth.md", "## All keys", name, field)
+    for name, field in OAuthTable.model_fields.items()
+    if name != "client_secret"
 ]
 # A default that is not in the model.
 BY_OURSELVES = {"name": "the id"}
@@ -40,10 +45,12 @@ NONE = "\N{EN DASH}"
 GENERAL = ("-c", "--config", "-p", "--profile", "-h", "--help", "--version")
 
 
-@pytest.mark.parametrize(("heading", "name", "field"), KEYS, ids=lambda value: value if isinstance(value, str) else "")
-def test_a_key_is_documented_with_its_default(heading: str, name: str, field: FieldInfo) -> None:
+@pytest.mark.parametrize(
+    ("page", "heading", "name", "field"), KEYS, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_key_is_documented_with_its_default(page: str, heading: str, name: str, field: FieldInfo) -> None:
     """A row of the section's tables: key, type, default, example, meaning."""
-    found = [row for row in rows(section("configuration.md", heading)) if row[0] == f"`{name}`"]
+    found = [row for row in rows(section(page, heading)) if row[0] == f"`{name}`"]
     assert len(found) == 1, f"{name} has {len(found)} rows below {heading!r}"
     _, kind, default, example, meaning = found[0]
     assert default.strip("`") == BY_OURSELVES.get(name, _default(field))
