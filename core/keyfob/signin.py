@@ -32,15 +32,14 @@ def sign_in(provider: Provider, flow: str, *, replace_damaged: bool = False, rev
     """Sign in, and store what comes of it. A login that is there stays until that is done.
 
     replace_damaged: also put it in the place of what cannot be read. revoke_old: make the one before it worthless.
-    Raises SignInError, PolicyError before anybody is sent anywhere, StoreError, DamagedLoginError.
+    Before anybody is sent anywhere it raises PolicyError, DamagedLoginError, and StoreError for a place that takes no
+    new login; and then SignInError, PolicyError for another workspace, StoreError.
     """
     login = provider.login
     if login is None or not isinstance(login.records, SignsIn):
         raise UsageError(f"{provider.id}: there is no signing in to it")
     provider.see_that_one_may_sign_in()
-    if not replace_damaged:
-        login.see_that_it_is_sound()
+    login.see_that_one_can_be_saved(replace_damaged=replace_damaged)
     with told(provider.id, login.command), login.records.sign_in(flow, provider.workspaces) as data:
         saved = login.save(data, replace_damaged=replace_damaged)
-    old = saved.replaced
-    return SignedIn(saved.record, login.revoke(old) if revoke_old and old is not None else None)
+    return SignedIn(saved.record, login.revoke_replaced(saved) if revoke_old else None)

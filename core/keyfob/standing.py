@@ -133,10 +133,17 @@ def _timed(login: Login, record: Record) -> Standing:
     good = login.clock() < timing.usable_until(record, skew=timing.skew_of(record, journal))
     outcome, intent = journal.outcome, journal.intent
     begun = intent.at if intent and intent.fingerprint == record.fingerprint else None
-    found = Standing(PRESENT, usable=good, place=login.store.place, begun=begun)
+    found = Standing(PRESENT, usable=good, place=login.store.place, begun=begun, hint=_once(login, record))
     if not good:
         found = _expired(login, record, found)
     return _failed(login, outcome, found) if outcome and outcome.fingerprint == record.fingerprint else found
+
+
+def _once(login: Login, record: Record) -> str | None:
+    """What to do, in the end, about a login that nothing here renews."""
+    if record.secret is not None or record.expires_at is None:
+        return None
+    return f"nothing, until it expires: it cannot be renewed here; then {login.command}"
 
 
 def _expired(login: Login, record: Record, found: Standing) -> Standing:

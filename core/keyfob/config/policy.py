@@ -126,8 +126,11 @@ class Policy:
 
     def judge_flow(self, provider: str) -> None:
         """Raise PolicyError for signing in with ChatGPT, whoever it is."""
-        hint = f"keyfob login {provider} --with-api-key"
-        self._judge(f"{provider}: signing in with ChatGPT", CHATGPT, None, hint, stored=False)
+        subject, hint = f"{provider}: signing in with ChatGPT", f"keyfob login {provider} --with-api-key"
+        self._judge(subject, CHATGPT, None, hint, stored=False)
+        if not self.permits(CHATGPT):  # each rule permits some workspace, and no two the same
+            rules = "; ".join(str(rule) for rule in self.rules if rule.key in _ON_WORKSPACES)
+            raise PolicyError(f"{subject}: there is no workspace that all rules permit: {rules}", hint=hint)
 
     def judge_sent(self, provider: str, host: str, *, stored: bool = False) -> None:
         """The same for whatever else is sent to a host of OpenAI's."""

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from keyfob.errors import Fault
 
 _ORIGIN = "origin"
+# Characters that a new login has at the least, ChatGPT's and any other: not every keyring takes as many.
+_LEAST_SHARED, _LEAST = 3_000, 300
+_ENDS_BY_ITSELF = "it came without what renews it, and ends by itself; sign out where it came from to end it now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +230,8 @@ class Login:
         with self.store.lock(), self.store.writing():
             for place in empty:
                 _see_that_it_is_free(place)
-            replaced = self._sound(replace_damaged=replace_damaged)
+            sound = self._sound(replace_damaged=replace_damaged)
+            replaced = self._latest(self.store) if sound else None
             self.store.replace(self._bound(data))
         return Saved(record, replaced)
 
@@ -244,16 +248,25 @@ class Login:
         """Raise DamagedLoginError, UnsupportedLoginError for what is stored and would be lost; StoreError."""
         self._sound(replace_damaged=False)
 
-    def _sound(self, *, replace_damaged: bool) -> Data | None:
+    def see_that_one_can_be_saved(self, *, replace_damaged: bool = False) -> None:
+        """The same, and that the place takes a new login: before anybody is asked to make one. Leaves nothing there.
+
+        replace_damaged: as for `save`.
+        """
+        with self.store.lock(), self.store.writing():
+            self._sound(replace_damaged=replace_damaged)
+            self.store.probe(_LEAST_SHARED if self.shared else _LEAST)
+
+    def _sound(self, *, replace_damaged: bool) -> bool:
+        """Whether there is a login that can be read."""
         try:
-            record = self.stored()
+            return self.stored() is not None
         except (OtherOriginError, IllegalHeaderError):
-            return None  # it was the user's own, and is of no use any more
+            return False  # it was the user's own, and is of no use any more
         except (DamagedLoginError, UnsupportedLoginError):
             if replace_damaged:
-                return None
+                return False
             raise
-        return None if record is None else record.data
 
     def remove(self, places: Iterable[Store], *, revoke: bool = True) -> SignedOut:
         """Sign out: make the login worthless, as far as its issuer can be reached, and remove it from every place.
@@ -345,6 +358,16 @@ class Login:
             return str(error)
         return None if data is None else self.revoke(data)
 
+    def revoke_replaced(self, saved: Saved) -> str | None:
+        """Make the login worthless that another was put in the place of; why that could not be done, or None.
+
+        An issuer that does not rotate gives the same refresh token to both: then there is nothing to revoke.
+        """
+        old = saved.replaced
+        if old is None or self.records.read(old).secret == saved.record.secret:
+            return None
+        return self.revoke(old)
+
     def revoke(self, data: Data) -> str | None:
         """Make a login worthless wherever it is; why that could not be done, or None. Nothing is raised."""
         try:
@@ -354,7 +377,17 @@ class Login:
             return f"its issuer could not be told ({error})"
         except KeyfobError as error:  # what is wrong with the way to the issuer keeps nobody from signing out
             return str(error)
-        return None if answer is None or answer.ok else f"its issuer answered {answer.status}"
+        if answer is None:
+            return _ENDS_BY_ITSELF if self._ends_by_itself(data) else None
+        return None if answer.ok else f"its issuer answered {answer.status}"
+
+    def _ends_by_itself(self, data: Data) -> bool:
+        """Whether it is accepted for a while yet, and what renews it is elsewhere."""
+        try:
+            record = self.records.read(data)
+        except KeyfobError:
+            return False
+        return record.secret is None and record.expires_at is not None and self.clock() < record.expires_at
 
     def _latest(self, store: Store) -> Data | None:
         """What is stored, with an issuer's answer that was not made part of it yet: that is the login which lives."""

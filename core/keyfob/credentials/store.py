@@ -62,6 +62,13 @@ class Store(Protocol):
         """
         ...
 
+    def probe(self, size: int) -> None:
+        """See that a new login can be put there, and leave nothing behind. size: characters that it has at the least.
+
+        Raises StoreError.
+        """
+        ...
+
     def remove(self) -> bool:
         """Remove the record and its stage; whether there was one. The journal stays: it may be of one elsewhere."""
         ...

@@ -132,6 +132,13 @@ class AutoStore:
         else:
             self._found(self._keyring, "the keyring is usable")
 
+    def probe(self, size: int) -> None:
+        """See `Store.probe`: of the place that `replace` would take."""
+        try:
+            self._keyring.probe(size)
+        except (NoKeyringError, TooLargeError):
+            self._file.probe(size)
+
     def remove(self) -> bool:
         """See `Store.remove`."""
         return self._current.remove()

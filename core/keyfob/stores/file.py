@@ -266,14 +266,27 @@ class FileStore(Aside):
     def prepare(self, data: Data) -> None:
         """See `Store.prepare`."""
         del data  # a file has room for what fits into a stage
+        self._see_that_it_can_be_replaced()
+        self.prepare_stage()
+
+    def probe(self, size: int) -> None:
+        """See `Store.probe`. As much room as a stage has is more than any login needs."""
+        del size
+        with _told(self.path, "written"):
+            private.make_folder(os.path.dirname(self.base))
+            os.close(private.create(self._new, like=self.base, size=STAGE_SIZE))
+            private.remove(self._new)
+        if os.path.exists(self.base):
+            self._see_that_it_can_be_replaced()
+
+    def _see_that_it_can_be_replaced(self) -> None:
         base = self.base
         with _told(self.path, "read"):
             owner = os.stat(base).st_uid
         if sys.platform != "win32" and os.geteuid() not in (0, owner):
-            raise StoreError(f"{self.path} belongs to another user: nothing that is renewed could be kept there")
+            raise StoreError(f"{self.path} belongs to another user: nothing new could be kept there")
         if is_mount_point(base):
             raise StoreError(f"{self.path} is a mount point, which cannot be replaced", hint=_MOUNT_THE_FOLDER)
-        self.prepare_stage()
 
 
 _MOUNT_THE_FOLDER = "mount the folder that it is in instead"

@@ -137,7 +137,7 @@ class KeyringStore(Aside):
         self._make_room(len(_compact(data)) + _ROOM)
 
     def probe(self, size: int) -> None:
-        """See that the keyring takes an entry of so many characters and keeps it. Raises StoreError."""
+        """See `Store.probe`: an entry of so many characters is kept."""
         try:
             self._make_room(size)
         finally:

@@ -68,6 +68,9 @@ class MemoryStore:
         self.write(data)
         self.clear()
 
+    def probe(self, size: int) -> None:
+        """There is always room."""
+
     def remove(self) -> bool:
         """See `Store.remove`."""
         removed, self._data, self._stage = self._data is not None, None, None
