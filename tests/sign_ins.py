@@ -66,7 +66,7 @@ class Person:
         """An address, or a code."""
         self._shown.append(line)
 
-    def open(self, url: str) -> None:
+    def visit(self, url: str, port: int) -> None:
         """Sign in there, and come back."""
         threading.Thread(target=lambda: _get(self._browse(url))).start()
 

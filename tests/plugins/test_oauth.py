@@ -98,7 +98,7 @@ class Person:
     def show(self, line):
         self.shown.append(line)
 
-    def open(self, url):
+    def visit(self, url, port):
         self.address = dict(parse_qsl(urlsplit(url).query))
         query = urlencode({"code": "the-code", "state": self.address["state"], **self.back})
         threading.Thread(target=_get, args=(f"{self.address['redirect_uri']}?{query}",), daemon=True).start()

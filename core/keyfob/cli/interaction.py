@@ -31,8 +31,14 @@ class AtTerminal:
         """Alone on its line."""
         self._terminal.show(line)
 
-    def open(self, url: str) -> None:
+    def visit(self, url: str, port: int) -> None:
         """In a process of its own: a browser is not waited for, and what it prints is not for this terminal."""
+        self.say("sign in in your browser; if it did not open, open this address:")
+        self.show(url)
+        self.say(
+            "is the browser on another machine than this? First run "
+            f"`ssh -L {port}:127.0.0.1:{port}` there, or paste the address that it ends at, which it cannot load, here"
+        )
         if self.browses:
             subprocess.Popen(
                 [sys.executable, "-I", "-m", "webbrowser", url],

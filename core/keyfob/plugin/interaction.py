@@ -22,8 +22,11 @@ class Interaction(Protocol):
         """Show an address or a code, alone on its line, as it is: it will be copied."""
         ...
 
-    def open(self, url: str) -> None:
-        """Open it in their browser, if there is one. Does not wait, and says nothing if there is none."""
+    def visit(self, url: str, port: int) -> None:
+        """Send them to an address with their browser, which comes back to this port of loopback, on this machine.
+
+        Does not wait. What to do where the browser is on another machine is said here, too.
+        """
         ...
 
     def secret(self, what: str, whom: str) -> str:
@@ -63,7 +66,7 @@ class Nobody:
         """Refuse."""
         self._refuse()
 
-    def open(self, url: str) -> None:
+    def visit(self, url: str, port: int) -> None:
         """Refuse."""
         self._refuse()
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
-import socket
 from typing import TYPE_CHECKING
 
 from keyfob.errors import DeniedError, KeyfobError, PolicyError
 from keyfob.plugin.oauth import pages
 from keyfob.plugin.oauth.attempt import Attempt
 from keyfob.plugin.oauth.loopback import Listener
-from keyfob.plugin.oauth.ports import ADDRESS, listening
+from keyfob.plugin.oauth.ports import listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,32 +33,13 @@ def granted(wanted: Wanted, interaction: Interaction, seconds: float = PATIENCE)
         attempt = Attempt(wanted, held.getsockname()[1])
         with Listener(held, attempt) as listener:
             try:
-                _invite(attempt, interaction)
+                interaction.visit(attempt.address, attempt.port)
                 interaction.wait(seconds, left=seconds, done=attempt.done, typed=attempt.pasted)
                 yield attempt.granted()
             except BaseException as error:
                 listener.finish(_page(error))
                 raise
             listener.finish(pages.done(wanted.name))
-
-
-def _invite(attempt: Attempt, interaction: Interaction) -> None:
-    interaction.say("sign in in your browser; if it did not open, open this address:")
-    interaction.show(attempt.address)
-    interaction.say(
-        "is the browser on another machine than this? First run "
-        f"`ssh -L {attempt.port}:{ADDRESS}:{attempt.port} {_whoever()}` there, or paste the address that it ends at, "
-        "which it cannot load, into this terminal"
-    )
-    interaction.open(attempt.address)
-
-
-def _whoever() -> str:
-    """Who one is here, as ssh writes it."""
-    try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    except (OSError, KeyError, ImportError):  # a container in which nobody has a name
-        return socket.gethostname()
 
 
 def _page(error: BaseException) -> Page:
