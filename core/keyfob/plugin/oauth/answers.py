@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
+from keyfob.credentials.exchange import json_object
 from keyfob.errors import DeniedError, SignInError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from keyfob.credentials.exchange import Answer, Exchange, Send
 
 # Letters of a server's text that a message has room for.
 _LONGEST = 200
+# What a request may hold that is nobody's business.
+_SECRETS = frozenset(
+    (
+        "code",
+        "code_verifier",
+        "refresh_token",
+        "client_secret",
+        "token",
+        "subject_token",
+        "device_code",
+        "device_auth_id",
+    )
+)
 
 
 def asked(request: Exchange, send: Send) -> Mapping[str, Any]:
@@ -30,17 +44,26 @@ def tokens(answer: Answer, request: Exchange) -> Mapping[str, Any]:
     kind = document.get("token_type", "bearer")
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise SignInError(f"{host(request)} gave a token that is no bearer token")
-    if not text(document, "access_token"):
+    token = text(document, "access_token")
+    if token is None:
         raise SignInError(f"{host(request)} answered {answer.status} without an access_token")
+    if not (token.isascii() and token.isprintable()):  # appendix A.12
+        raise SignInError(f"{host(request)} answered {answer.status} with an access_token that holds more than letters")
     return document
 
 
 def refused(answer: Answer, request: Exchange) -> SignInError:
     """What an answer that is no success says (RFC 6749, section 5.2)."""
     document = answer.document()
-    told = reason(document)
+    told = reason(document, _secrets(request))
     kind = DeniedError if error_code(document) == "access_denied" else SignInError
     return kind(f"{host(request)} answered {answer.status}" + (f": {told}" if told else ""))
+
+
+def _secrets(request: Exchange) -> list[str]:
+    """What was sent and is nobody's business: some issuers repeat the code that they refuse."""
+    sent = [*parse_qsl(request.body.decode("utf-8", "replace")), *json_object(request.body).items()]
+    return [value for name, value in sent if name in _SECRETS and isinstance(value, str) and value]
 
 
 def error_code(document: Mapping[str, Any]) -> str | None:
@@ -50,12 +73,18 @@ def error_code(document: Mapping[str, Any]) -> str | None:
     return plain(found) or None if isinstance(found, str) else None
 
 
-def reason(document: Mapping[str, Any]) -> str:
-    """The standard error fields as a person may read them: the description, else the code; may be empty."""
+def reason(document: Mapping[str, Any], secrets: Iterable[str] = ()) -> str:
+    """The standard error fields as a person may read them: the description, else the code; may be empty.
+
+    secrets: what is left out where the server repeats it.
+    """
     error = document.get("error")
     deeper = error.get("message") if isinstance(error, dict) else None
     described = document.get("error_description") or deeper
-    return plain(described) if isinstance(described, str) and plain(described) else error_code(document) or ""
+    told = described if isinstance(described, str) and plain(described) else error_code(document) or ""
+    for secret in secrets:
+        told = told.replace(secret, "…")
+    return plain(told)
 
 
 def plain(words: str) -> str:

@@ -58,13 +58,12 @@ class Client:
     def form(self, url: str, fields: Mapping[str, str], timeout: float = 60.0) -> Exchange:
         """A form, with this client's authentication. timeout: seconds."""
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-        if self.method == BASIC and self.secret is not None:
+        if self.method == BASIC and self.secret is not None:  # form-encoded first, or a colon would part them anew
             pair = f"{quote_plus(self.client_id)}:{quote_plus(self.secret)}"
             headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode("ascii")
         return Exchange(url, urlencode(fields).encode(), headers, timeout=timeout, named=self.named)
 
     def _identity(self) -> dict[str, str]:
-        if self.method == BASIC:
-            return {}
-        posted = {"client_secret": self.secret} if self.method == POST and self.secret is not None else {}
-        return {"client_id": self.client_id, **posted}
+        if self.secret is None or self.method == NONE:
+            return {"client_id": self.client_id}
+        return {} if self.method == BASIC else {"client_id": self.client_id, "client_secret": self.secret}

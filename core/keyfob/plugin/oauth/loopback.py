@@ -24,9 +24,9 @@ _OVER = "/signed-in"
 # Seconds that a request may take to arrive; that the rest of one that is not read is awaited, so that its sender sees
 # the answer; and that a browser is given to fetch the last page.
 _PATIENCE, _LINGER, _LAST_PAGE = 10.0, 2.0, 2.0
-# Connections at once: fewer than the files that a program may have open (macOS: 256), and more than come in while one
-# that has just been taken is read.
-_MOST = 160
+# Connections at once: fewer than the files that a program may have open (macOS: 256). So many of them are taken in one
+# turn of the loop, which reads them a few turns later: none is turned out before.
+_MOST, _IN_A_TURN = 160, 16
 
 
 class Listener:
@@ -67,7 +67,8 @@ class Listener:
     async def _serve(self) -> None:
         # What goes wrong with a connection is no fault, and what was asked for is shown to nobody.
         self._loop.set_exception_handler(lambda *_: None)
-        server = await asyncio.start_server(self._connected, sock=self._held, limit=LONGEST, backlog=BACKLOG)
+        server = await asyncio.start_server(self._connected, sock=self._held, limit=LONGEST, backlog=_IN_A_TURN)
+        self._held.listen(BACKLOG)  # asyncio has one number for both
         try:
             await self._left.wait()
         finally:

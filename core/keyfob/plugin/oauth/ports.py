@@ -20,8 +20,8 @@ ADDRESS = "127.0.0.1"
 _TRIES, _BETWEEN = 10, 0.2
 # Seconds that the holder is given to take the question, and as many to answer it.
 _MANNERS = 2.0
-# Connections that wait to be taken. Few, so that those that ask nothing are seen and turned out in time.
-BACKLOG = 32
+# Connections that may wait to be taken: beyond that a browser would have to come again, a second later.
+BACKLOG = 128
 
 
 def listening(ports: Sequence[int], *, ask: bool = False) -> socket.socket:
