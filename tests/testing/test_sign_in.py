@@ -201,6 +201,15 @@ def test_a_login_without_an_account(issuer: Issuer, program: Program) -> None:
     assert claims(tokens["id_token"]) == {"chatgpt_plan_type": "pro"}
 
 
+def test_what_is_revoked_is_ended(issuer: Issuer, program: Program) -> None:
+    """And no other login."""
+    first, second = (issuer.login()["tokens"]["refresh_token"] for _ in range(2))
+    program.http.post("/oauth/revoke", json={"token": "another"})
+    program.http.post("/oauth/revoke", json={"token": first})
+    assert (issuer.is_current(first), issuer.is_current(second)) == (False, True)
+    assert [each["token"] for each in issuer.revoked] == ["another", first]
+
+
 def test_an_answer_that_hangs_ends_with_the_issuer() -> None:
     """As with the model server, whose listener it has."""
     with Issuer(answers=["hang"]) as issuer, Program(issuer).http as http:

@@ -86,10 +86,10 @@ class Somebody:
 
     def sit_down(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """At the terminal."""
-        monkeypatch.setattr(AtTerminal, "open", lambda _, url: self._open(url))
+        monkeypatch.setattr(AtTerminal, "visit", lambda _, url, port: self._visit(url))
         monkeypatch.setattr(AtTerminal, "wait", lambda _, seconds, **more: self._wait(seconds, more.get("done")))
 
-    def _open(self, url: str) -> None:
+    def _visit(self, url: str) -> None:
         if self._with_browser:
             self._browser = threading.Thread(target=self._browse, args=(url,))
             self._browser.start()

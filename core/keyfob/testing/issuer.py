@@ -228,9 +228,18 @@ class Issuer:
             status, body = self.renewed(asked.fields)
             return Answer(status, body=body)
         if asked.endpoint == "revoke":
-            self.revoked.append(asked.fields)
-            return Answer()
+            return self._revoke(asked.fields)
         return self._whoami(asked.received) if asked.endpoint == "whoami" else Answer(404)
+
+    def _revoke(self, fields: dict[str, Any]) -> Answer:
+        """End the login that a refresh token is of; any other token is none of ours (RFC 7009, 2.2)."""
+        with self._lock:
+            self.revoked.append(fields)
+            self._end(self._current.get(str(fields.get("token"))))
+        return Answer()
+
+    def _end(self, family: str | None) -> None:
+        self._current = {token: of for token, of in self._current.items() if of != family}
 
     def _whoami(self, received: Received) -> Answer:
         token = (received.header("authorization") or "").removeprefix("Bearer ")
@@ -248,8 +257,7 @@ class Issuer:
             if token not in self._spent:
                 return 400, {"error": "invalid_grant"}
             if self.reuse == "revoke":
-                family = self._spent[token]
-                self._current = {each: of for each, of in self._current.items() if of != family}
+                self._end(self._spent[token])
             return 401, {"error": {"code": "refresh_token_reused", "message": "already used"}}
 
 
