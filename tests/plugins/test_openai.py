@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -106,6 +107,7 @@ def test_the_mode_says_what_is_used_else_what_is_there(data: dict[str, Any], kin
         (chatgpt(tokens={"id_token": "a.bm90IGpzb24.c"}), "tokens.id_token is not a JWT"),
         (chatgpt(tokens={"access_token": ""}), "tokens.access_token is empty"),
         (chatgpt(tokens={"refresh_token": 7}), "tokens.refresh_token is not a text"),
+        (chatgpt(tokens={"refresh_token": None}), "tokens.refresh_token is missing"),
         (chatgpt(tokens={"account_id": 1}), "tokens.account_id is not the id"),
         (chatgpt(tokens={"account_id": "a\nb"}), "tokens.account_id is not the id"),
         (chatgpt(last_refresh="yesterday"), "last_refresh is not a time"),
@@ -193,6 +195,59 @@ def test_an_opaque_access_token_does_not_say() -> None:
     """It is used all the same."""
     record = login.record_of(chatgpt(tokens={"access_token": "opaque"}))
     assert (record.token, record.expires_at) == ("opaque", None)
+
+
+WITHOUT = [
+    chatgpt(tokens={"refresh_token": ""}),
+    chatgpt(tokens={"refresh_token": " "}),
+    chatgpt(auth_mode="chatgptAuthTokens", tokens={"refresh_token": ""}),
+    chatgpt(auth_mode="chatgptAuthTokens"),  # Codex never renews with it
+]
+
+
+@pytest.mark.parametrize("data", WITHOUT)
+def test_without_a_refresh_token_a_login_is_used_until_it_expires(home: Any, data: dict[str, Any]) -> None:
+    """Nobody is asked to renew it, and nobody to revoke it: its access token is in use where it comes from."""
+    path, now = stored(home, data), NOW
+    provider = home.provider(LAB, clock=lambda: now)
+    assert provider.login is not None
+    assert provider.credential().token == data["tokens"]["access_token"]
+    assert (provider.login.stored().secret, logins().revocation(data)) == (None, None)
+    found = provider.standing(provider.login)
+    assert (found.state, found.usable) == ("present", True)
+    assert found.hint == "nothing, until it expires: it cannot be renewed here; then keyfob login x"
+    now += 3600
+    with pytest.raises(NotSignedInError, match="has expired and cannot be renewed") as caught:
+        provider.credential()
+    assert caught.value.hint == "keyfob login x"
+    assert provider.standing(provider.login).state == "expired"
+    assert json.loads(Path(path).read_text()) == data
+
+
+def test_signing_out_says_that_such_a_login_goes_on(home: Any) -> None:
+    """Until it expires; after that there is nothing to say."""
+    for now, still_valid in ((NOW, ("it cannot be revoked from here, and ends by itself",)), (NOW + 3600, ())):
+        stored(home, WITHOUT[0])
+        found = home.provider(LAB, clock=lambda now=now: now).login
+        done = found.remove([found.store])
+        assert (len(done.removed), done.still_valid) == (1, still_valid)
+
+
+def test_what_is_carried_to_another_machine_has_no_other_secret() -> None:
+    """The access token with what it takes to use it, in the shape that Codex neither renews nor revokes."""
+    data = chatgpt(tokens={"login_owner_id": "own", "new_secret": "s"}, OPENAI_API_KEY="sk-1", agent_identity="s")
+    carried = logins().without_renewal(data)
+    tokens = {name: data["tokens"][name] for name in ("id_token", "access_token")}
+    assert list(carried.items()) == [
+        ("auth_mode", "chatgptAuthTokens"),
+        ("OPENAI_API_KEY", None),
+        ("tokens", {**tokens, "refresh_token": "", "account_id": "acct-1"}),
+        ("last_refresh", data["last_refresh"]),
+    ]
+    record = logins().read(carried)
+    assert (record.token, record.secret, record.account) == (tokens["access_token"], None, "acct-1")
+    for other in ({"auth_mode": "apikey", "OPENAI_API_KEY": "sk-1"}, {"personal_access_token": "at-1"}):
+        assert logins().without_renewal(other) == other
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,9 @@ def answer(path: Path, data: Any, mode: int = 0o600) -> str | None:
 
 
 def test_a_sound_login_is_answered_for(path: Path) -> None:
-    """Of either kind."""
+    """Of either kind; also one that another machine renews."""
     assert answer(path, chatgpt()) == token()
+    assert answer(path, chatgpt(auth_mode="chatgptAuthTokens", tokens={"refresh_token": ""})) == token()
     assert answer(path, {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-1"}) == "sk-1"
 
 

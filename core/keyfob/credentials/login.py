@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _ORIGIN = "origin"
 # Characters that a new login has at the least, ChatGPT's and any other: not every keyring takes as many.
 _LEAST_SHARED, _LEAST = 3_000, 300
-_ENDS_BY_ITSELF = "it came without what renews it, and ends by itself; sign out where it came from to end it now"
+_ENDS_BY_ITSELF = "it cannot be revoked from here, and ends by itself"
 
 
 @dataclass(frozen=True, slots=True)
