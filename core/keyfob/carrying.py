@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from keyfob.credentials.login import told
 from keyfob.credentials.record import SignsIn
 from keyfob.errors import (
     CarriedLoginError,
@@ -23,7 +25,7 @@ from keyfob.errors import (
 from keyfob.stores.file import parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from keyfob.credentials.login import Login, Saved, SignedOut
     from keyfob.credentials.record import Data, Record
@@ -40,7 +42,7 @@ _FIELDS = {_FORMAT: int, "provider": str, "plugin": str, "nonce": str, "login": 
 # By one of these one knows an auth.json.
 _CODEXS = {"auth_mode", "tokens", "OPENAI_API_KEY", "personal_access_token"}
 _WAY = "on the machine that is signed in: keyfob login export PROVIDER | ssh HOST keyfob login import"
-_RECEIVED = "what was received"
+_RECEIVED, _EXPORTED = "what was received", "the exported login"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,19 +197,26 @@ def take(provider: Provider, login: Login, carried: Carried, places: Iterable[St
     """Store a login that came from another machine, if it is one for this provider.
 
     places: where a login of this provider may be; unless `replace`, none of them may hold one. Raises
-    CarriedLoginError, OccupiedError, PolicyError, StoreError, DamagedLoginError for what is there.
+    CarriedLoginError, OccupiedError, PolicyError, StoreError, DamagedLoginError for what is there, and SignInError
+    where its issuer has to be asked and is not there.
     """
     if provider.route.plugin != carried.plugin:
         message = f"{provider.id} goes to plugin `{provider.route.plugin}` here, and went to another one there"
         raise CarriedLoginError(message, hint=f"keyfob explain {provider.id}, on both machines")
-    if _has_expired(_read(login, carried), login):
-        raise CarriedLoginError(f"{provider.id}: the login that was received has expired", hint="export it again")
-    return login.save(carried.login, replace_damaged=replace, empty=() if replace else places)
+    with _told_of_what_was_carried(login):
+        record = login.read(carried.login, _EXPORTED)
+        if _has_expired(record, login):
+            raise CarriedLoginError(f"{provider.id}: the login that was received has expired", hint="export it again")
+        data = login.records.received(record.data) if isinstance(login.records, SignsIn) else record.data
+    return login.save(data, replace_damaged=replace, empty=() if replace else places)
 
 
-def _read(login: Login, carried: Carried) -> Record:
+@contextlib.contextmanager
+def _told_of_what_was_carried(login: Login) -> Iterator[None]:
+    """Say of each way in which a login can be wrong that this one was received, not stored."""
     try:
-        return login.read(carried.login, _RECEIVED)
+        with told(login.provider, "export it again"):
+            yield
     except OtherOriginError as error:
         hint = f"keyfob explain {login.provider}, on both machines: they have to say the same"
         raise CarriedLoginError(str(error), hint=hint) from None
@@ -217,5 +226,4 @@ def _read(login: Login, carried: Carried) -> Record:
 
 def _has_expired(record: Record, login: Login) -> bool:
     """Whether it is of no use: over, and nothing there that renews it."""
-    over = record.expires_at is not None and record.expires_at <= login.clock()
-    return over and (record.secret is None or record.reusable)
+    return record.secret is None and record.expires_at is not None and record.expires_at <= login.clock()

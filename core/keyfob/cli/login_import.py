@@ -61,7 +61,7 @@ def _login_for(carried: Carried, name: str | None, session: Session) -> Login:
         if name is not None:
             raise
         fitting = [each.provider for each in logins(session) if _plugin(each, session) == carried.plugin]
-        message = f"the login that was received is for {carried.named}, which is not configured here"
+        message = f"the login that was received is for {carried.named}, and none of that name is configured here"
         hint = f"name one that is: keyfob login import {fitting[0]}" if fitting else "configure it as it is there"
         raise CarriedLoginError(message, hint=hint) from None
 

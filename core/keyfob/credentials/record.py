@@ -195,3 +195,12 @@ class SignsIn(Records, Protocol):
     def without_renewal(self, data: Data) -> Data:
         """The login without what renews it, for use on another machine until it expires."""
         ...
+
+    def received(self, data: Data) -> Data:
+        """A login that comes from another machine, as it may be stored here. May block.
+
+        Where it is renewed and revoked, this machine's configuration and the issuer say, and not whoever has sent it:
+        secrets of this machine may go there too. Raises what `read` raises, SignInError, UnreachableError,
+        UnansweredError.
+        """
+        ...

@@ -104,6 +104,18 @@ class OAuthLogins:
         """The login with its access token alone."""
         return {name: value for name, value in data.items() if name not in (login.REFRESH, login.SECRET)}
 
+    def received(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The login with the endpoints that it would be made with here: whoever has sent it could have the client's
+        secret sent to them.
+
+        One that is never renewed needs no issuer; its end is the business of the machine that it is from.
+        """
+        if login.REFRESH not in data and not self._options.by_itself:
+            return {name: value for name, value in data.items() if name != login.REVOCATION_ENDPOINT}
+        from keyfob_oauth.sign_in import SignIn
+
+        return SignIn(self._provider, self._options, self._context, self._secret(data)).brought_home(data)
+
     # Stored
 
     def read(self, data: Mapping[str, Any]) -> Record:

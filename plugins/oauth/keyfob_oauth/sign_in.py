@@ -64,6 +64,13 @@ class SignIn:
         tokens = dict(asked(request, self._context.send))
         yield self._stored(server, client, {**tokens, login.REFRESH: None}, Identity())
 
+    def brought_home(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A login from elsewhere, with the endpoints and the method that this machine finds. Raises SignInError."""
+        server = self._server()
+        found = self._made_at(server, self._method(server, self._environment if self._options.confidential else None))
+        kept = {name: value for name, value in data.items() if name not in found}
+        return {**kept, **{name: value for name, value in found.items() if value is not None}}
+
     # The server and the client
 
     def _begun(self) -> tuple[Server, Client]:
@@ -134,16 +141,22 @@ class SignIn:
 
     def _stored(self, server: Server, client: Client, tokens: Mapping[str, Any], whose: Identity) -> Mapping[str, Any]:
         found = {
-            login.MADE_WITH: login.made_with(self._options),
-            login.TOKEN_ENDPOINT: server.token_endpoint,
-            login.REVOCATION_ENDPOINT: server.revocation_endpoint,
-            login.METHOD: client.method,
+            **self._made_at(server, client.method),
             login.SECRET: self._typed,
             login.ACCOUNT: whose.sub,
             login.EMAIL: whose.email,
             **login.tokens_of(tokens, self._context.clock()),
         }
         return {name: value for name, value in found.items() if value is not None}
+
+    def _made_at(self, server: Server, method: str) -> Mapping[str, Any]:
+        """What a login is bound to, and where it is renewed and revoked."""
+        return {
+            login.MADE_WITH: login.made_with(self._options),
+            login.TOKEN_ENDPOINT: server.token_endpoint,
+            login.REVOCATION_ENDPOINT: server.revocation_endpoint,
+            login.METHOD: method,
+        }
 
     def _warn(self, tokens: Mapping[str, Any]) -> None:
         """Of what was asked for and not given, before somebody wonders in an hour."""

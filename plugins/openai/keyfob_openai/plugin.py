@@ -122,6 +122,13 @@ class OpenAILogins:
         """ChatGPT's tokens without the one that is spent; a key or a personal access token is never spent."""
         return login.without_refresh_token(data) if login.kind(data) == login.TOKENS else data
 
+    def received(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """As it is, if it is renewed where one signs in here."""
+        from keyfob_openai.sign_in import issuer_of
+
+        rotation.see_that_it_is_of(issuer_of(self._environ), data)
+        return data
+
     def credential(self, record: Record) -> Credential:
         """A bearer token, and with ChatGPT the account it is used for."""
         headers = {"Authorization": f"Bearer {record.token}"}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from keyfob.plugin import Answer, DamagedLoginError, Exchange, Record, UnsupportedLoginError
+from keyfob.plugin import Answer, DamagedLoginError, Exchange, OtherOriginError, Record, UnsupportedLoginError
 from keyfob_openai import login
 from keyfob_openai.claims import claims
 
@@ -97,6 +97,13 @@ def absorb(
     if override and issuer and not override.startswith(f"{issuer.rstrip('/')}/"):
         tokens.pop("oauth_provenance", None)  # as Codex: these tokens are not that issuer's any more
     return {**record.data, "tokens": tokens, "last_refresh": login.stamp(clock())}
+
+
+def see_that_it_is_of(issuer: str, data: Mapping[str, Any]) -> None:
+    """Raise OtherOriginError for a login that another issuer renews, than this one or OpenAI's own."""
+    made_at, _ = _provenance(data)
+    if made_at is not None and made_at.rstrip("/") not in (issuer, ISSUER):
+        raise OtherOriginError(f"the login was made at another issuer than {issuer}")
 
 
 def refusal(answer: Answer) -> str | None:

@@ -66,7 +66,7 @@ class SignIn:
     def __init__(self, context: Context, workspaces: tuple[str, ...]) -> None:
         self._context = context
         self._workspaces = workspaces
-        self._issuer = _issuer(context.environ)
+        self._issuer = issuer_of(context.environ)
         self._host = urlsplit(self._issuer).hostname or self._issuer
         self._redirect_host = _redirect_host(context.environ)
         self._client = Client(CLIENT_ID, named=OTHER_ISSUER)
@@ -199,8 +199,8 @@ class SignIn:
         return Exchange(url, data, {"Content-Type": "application/json"}, named=OTHER_ISSUER)
 
 
-def _issuer(environ: Mapping[str, str]) -> str:
-    """Where people sign in."""
+def issuer_of(environ: Mapping[str, str]) -> str:
+    """Where people sign in. Raises ConfigError."""
     other = environ.get(OTHER_ISSUER, "").strip().rstrip("/")
     fault = fault_of(other) if other else None
     if fault is not None:
