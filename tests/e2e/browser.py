@@ -137,6 +137,11 @@ class Tab:
         self._do("click", "Sign in")
         self.wait("Allow access?")
 
+    def allow_to(self, path: str) -> str:
+        """Allow what is asked; returns the address with this path that it leads to, before that has answered."""
+        address: str = self._do("click_to", "Allow", path)
+        return address
+
     def cancel(self) -> None:
         """Say no on the page that is open there."""
         self._do("click", "Cancel")

@@ -87,6 +87,12 @@ class Tab:
         """Press a button."""
         self._page.get_by_role("button", name=button, exact=True).click()
 
+    def click_to(self, button: str, path: str) -> str:
+        """Press a button, and return the address with this path that it leads to, before that has answered."""
+        with self._page.expect_request(lambda request: urlsplit(request.url).path == path) as asked:
+            self._page.get_by_role("button", name=button, exact=True).click(no_wait_after=True)
+        return asked.value.url
+
     def wait(self, heading: str) -> None:
         """Wait for a page that has this heading."""
         self._page.get_by_role("heading", name=heading).first.wait_for()
@@ -102,6 +108,10 @@ class Tab:
                 f"{light}-{size}": self._look(light, size, picture) for light in ("light", "dark") for size in SIZES
             },
         }
+
+    def text(self) -> str:
+        """What the page says."""
+        return f"{self._page.url}\n{self._page.locator('body').inner_text()}"
 
     def close(self) -> None:
         """Close it, as a person would."""
@@ -141,7 +151,7 @@ def answer(browser: Browser, tabs: dict[int, Tab], tab: int, command: str, argum
             tabs[tab] = Tab(browser)
         return {"value": getattr(tabs[tab], command)(*arguments)}
     except Error as error:
-        return {"error": f"{command} {arguments}: {error.message}"}
+        return {"error": f"{command} {arguments}: {error.message}\n{tabs[tab].text()}"}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import subprocess
-import time
 import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from . import parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 _SERVER: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "node", "oidc.mjs")
 _DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
@@ -90,18 +89,6 @@ class OidcServer:
     def grants(self) -> list[tuple[str, int]]:
         """The grant type and the status of each token request, in order."""
         return [(request["grant"], request["status"]) for request in self.requests("token")]
-
-    def wait_for(self, wanted: Callable[[list[dict[str, Any]]], bool]) -> None:
-        """Wait until the requests so far are what is wanted.
-
-        Raises:
-            TimeoutError: they were not within half a minute; the text is the requests.
-        """
-        deadline = time.monotonic() + _PATIENCE_S
-        while not wanted(asked := self.requests()):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the server was asked only {asked}")
-            time.sleep(0.05)
 
     def introspect(self, token: str) -> dict[str, Any]:
         """What the server says of a token, which is no JWT (RFC 7662); {"active": False} if it is not good any more."""

@@ -133,10 +133,12 @@ def test_a_second_answer_finds_the_sign_in_over() -> None:
         browser = threading.Thread(target=lambda: pages.append(sign_in.browse(sign_in.callback())))
         browser.start()
         assert saving.wait(PATIENCE)
-        second = sign_in.get(sign_in.callback(code="another"))
+        away = sign_in.get(sign_in.callback(code="another"))
+        second = sign_in.get(away.headers["location"])
         assert sign_in.get("/cancel").status == 409
         saved.set()
         browser.join(PATIENCE)
+    assert (away.status, "code" in away.headers["location"]) == (303, False)
     assert (second.status, "<h1>This sign-in is over</h1>" in second.text) == (200, True)
     assert "Signed in" in pages[0].text
     assert sign_in.grant is not None

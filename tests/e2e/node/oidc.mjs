@@ -40,6 +40,7 @@ const escape = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCode
 
 const page = (title, body) => `<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>${escape(title)}</title>
+<link rel="icon" href="data:,">
 <style>:root{color-scheme:light dark}body{font:1rem/1.5 sans-serif;max-width:24rem;margin:3rem auto;padding:0 1rem}
 label,input,button{display:block;width:100%;box-sizing:border-box;font:inherit;margin:.5rem 0;padding:.4rem}</style>
 </head><body><h1>${escape(title)}</h1>${body}</body></html>`;
@@ -158,6 +159,7 @@ function configuration() {
     enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
     scopes: options.scopes,
+    conformIdTokenClaims: false, // most servers put the address into the id token, whatever else they send
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
     findAccount: (ctx, id) => ({
       accountId: id,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from keyfob.plugin.oauth.pages import Page
     from keyfob.plugin.oauth.wire import Request
 
-# Where the browser is sent from the address that holds the code.
-_OVER = "/signed-in"
+# Where the browser is sent from the address that holds the code: with the answer that counts, and with a later one.
+_OVER, _LATE = "/signed-in", "/over"
 # Seconds that a request may take to arrive; that the rest of one that is not read is awaited, so that its sender sees
 # the answer; and that a browser is given to fetch the last page.
 _PATIENCE, _LINGER, _LAST_PAGE = 10.0, 2.0, 2.0
@@ -105,7 +105,7 @@ class Listener:
         if response is None:
             self._open.pop(writer, None)  # this one is not turned out for another
             await self._settled.wait()
-            response = Response(303, headers=(("Location", _OVER),))
+            response = _away(_OVER)
             if reader.at_eof():
                 self._seen.set()  # nobody is there any more
         await _send(writer, response.encoded(head_only=request.method == "HEAD"))
@@ -127,6 +127,8 @@ class Listener:
             return self._callback(request)
         if request.path == _OVER and self._page is not None:
             return _shown(self._page)
+        if request.path == _LATE:
+            return _shown(pages.OVER)
         if request.path == "/cancel" and not request.of_a_page:
             return Response.text(200, "Login cancelled") if self._attempt.cancel() else Response.text(409, "Too late")
         return Response.text(404)
@@ -137,7 +139,11 @@ class Listener:
         verdict = self._attempt.offer(request.query)
         if verdict is Verdict.COUNTS:
             return None
-        return _shown(pages.OVER) if verdict is Verdict.TAKEN else _shown(pages.OTHER, 400)
+        return _away(_LATE) if verdict is Verdict.TAKEN else _shown(pages.OTHER, 400)
+
+
+def _away(path: str) -> Response:
+    return Response(303, headers=(("Location", path),))
 
 
 def _shown(page: Page, status: int = 200) -> Response:
