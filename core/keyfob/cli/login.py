@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from keyfob.cli.interaction import AtTerminal
-from keyfob.cli.logins import login_of
+from keyfob.cli.logins import login_of, see_that_it_is_kept
 from keyfob.cli.secret import agreed, secret
 from keyfob.cli.text import homely
 from keyfob.cli.ways import headless, way
@@ -34,7 +34,7 @@ class _Refused(argparse.Action):
 def arguments(parser: Parser) -> None:
     """PROVIDER and the way."""
     parser.repeats = False  # a key may be among them by mistake
-    parser.usage = "keyfob login [PROVIDER] [OPTIONS]\n       keyfob login status [PROVIDER]"
+    parser.usage = "keyfob login [PROVIDER] [OPTIONS]\n       keyfob login status|export|import [PROVIDER]"
     parser.add_provider()
     words = "sign in with a code that you enter on another device"
     parser.add_argument("--device-auth", action="append_const", const="device", dest="ways", help=words)
@@ -55,11 +55,7 @@ def run(options: argparse.Namespace, session: Session) -> int:
     session.interaction = AtTerminal(session.terminal, browses=not options.no_browser and not headless(session.environ))
     login = login_of(session, options.provider, "login")
     chosen = way(login, options.ways or [], session.terminal, session.environ)
-    if login.store.kind == "ephemeral":
-        raise UsageError(
-            'nothing would be kept: cli_auth_credentials_store is "ephemeral"',
-            hint=login.otherwise,
-        )
+    see_that_it_is_kept(login)
     if session.terminal.attended:
         login.store.unlock()  # before anything is asked for, which would be in vain
     replace = options.replace or _given_up(login, session)
@@ -99,7 +95,10 @@ def _sign_in(login: Login, flow: str, session: Session, *, replace: bool, revoke
     try:
         done = sign_in(provider, flow, replace_damaged=replace, revoke_old=revoke_old)
     except PortError as error:
-        if "device" not in flows(login) or not agreed(f"{error}. Sign in with a code instead?", session.terminal):
+        if "device" not in flows(login):
+            raise
+        if not agreed(f"{error}. Sign in with a code instead?", session.terminal):
+            error.hint = f"{login.command} --device-auth"
             raise
         done = sign_in(provider, "device", replace_damaged=replace, revoke_old=revoke_old)
     if done.still_valid is not None:
