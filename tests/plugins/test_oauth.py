@@ -371,6 +371,17 @@ def test_what_was_asked_for_and_not_given_is_told(corp):
     assert caught.value.hint == "keyfob login corp"
 
 
+def test_a_program_is_told_of_its_scopes_only_where_somebody_is(program):
+    """By itself it signs in all the same."""
+    program.issuer.fields["scope"] = "other"
+    program.sign_in()
+    assert program.person.said == ["the issuer did not grant all that was asked for: it left out api"]
+    program.file.unlink()
+    host = program.home.host(clock=lambda: NOW)
+    host._send = program.issuer.send
+    assert host.provider("corp").credential().token == "AT2"
+
+
 @pytest.mark.parametrize(
     ("expires_in", "expires_at"),
     [(60, NOW + 60), ("60", NOW + 60), (None, None), ("soon", None), (True, None), (-1, None)],

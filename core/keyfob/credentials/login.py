@@ -363,8 +363,8 @@ class Login:
 
         An issuer that does not rotate gives the same refresh token to both: then there is nothing to revoke.
         """
-        old = saved.replaced
-        if old is None or self.records.read(old).secret == saved.record.secret:
+        old, new = saved.replaced, saved.record
+        if old is None or (self.records.read(old).secret == new.secret and not new.reusable):
             return None
         return self.revoke(old)
 
@@ -407,9 +407,15 @@ class Login:
 
 @contextlib.contextmanager
 def told(provider: str, command: str) -> Iterator[None]:
-    """Say as SignInError that the issuer could not be asked while somebody signed in. command: what to try again."""
+    """Say as SignInError that the issuer could not be asked while somebody signed in, and each with what to do.
+
+    command: what to try again.
+    """
     try:
         yield
+    except SignInError as error:
+        error.hint = error.hint or command
+        raise
     except UnreachableError as error:
         raise SignInError(f"{provider}: {error}", hint="keyfob doctor") from error
     except UnansweredError as error:

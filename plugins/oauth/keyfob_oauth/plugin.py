@@ -50,9 +50,10 @@ class OAuthLogins:
 
     @property
     def missing(self) -> str | None:
-        """Names the variable, where nothing else is needed."""
-        by_variable = self._options.by_itself and self.variable
-        return f"environment variable {self.variable} is not set" if by_variable else None
+        """Names the variable, where that is all that is missing."""
+        if not self._options.by_itself or not self.variable or self._of_environment():
+            return None
+        return f"environment variable {self.variable} is not set"
 
     def given(self) -> str | None:
         """No variable holds a login."""

@@ -62,6 +62,8 @@ class SignIn:
         server, client = self._begun()
         request = client.credentials(server.token_endpoint, **self._options.asked_for)
         tokens = dict(asked(request, self._context.send))
+        with contextlib.suppress(SignInError):  # by itself it does this where nobody is
+            self._tell_of_scopes(tokens)
         yield self._stored(server, client, {**tokens, login.REFRESH: None}, Identity())
 
     def brought_home(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -136,7 +138,9 @@ class SignIn:
     def _data(self, server: Server, client: Client, tokens: Mapping[str, Any]) -> Mapping[str, Any]:
         """The login of a person."""
         whose = identity(tokens.get("id_token"), server.issuer, client.client_id)
-        self._warn(tokens)
+        if not tokens.get(login.REFRESH):
+            self._tell_of_the_end()
+        self._tell_of_scopes(tokens)
         return self._stored(server, client, tokens, whose)
 
     def _stored(self, server: Server, client: Client, tokens: Mapping[str, Any], whose: Identity) -> Mapping[str, Any]:
@@ -158,13 +162,16 @@ class SignIn:
             login.METHOD: method,
         }
 
-    def _warn(self, tokens: Mapping[str, Any]) -> None:
-        """Of what was asked for and not given, before somebody wonders in an hour."""
-        say, scopes = self._context.interaction.say, self._options.scopes
-        if not tokens.get(login.REFRESH):
-            ask = "" if "offline_access" in scopes else ": many issuers want the scope offline_access for one"
-            say(f"this login ends with its access token, for no refresh token came with it{ask}")
+    def _tell_of_the_end(self) -> None:
+        """Before somebody wonders in an hour."""
+        scopes = self._options.scopes
+        ask = "" if "offline_access" in scopes else ": many issuers want the scope offline_access for one"
+        self._context.interaction.say(f"this login ends with its access token, for no refresh token came with it{ask}")
+
+    def _tell_of_scopes(self, tokens: Mapping[str, Any]) -> None:
+        """Of those that were asked for and not given (RFC 6749, section 5.1)."""
         given = tokens.get("scope")
-        lacking = sorted(set(scopes) - set(given.split())) if isinstance(given, str) else []
+        lacking = sorted(set(self._options.scopes) - set(given.split())) if isinstance(given, str) else []
         if lacking:
-            say(f"the issuer did not grant all that was asked for: it left out {', '.join(lacking)}")
+            told = f"the issuer did not grant all that was asked for: it left out {', '.join(lacking)}"
+            self._context.interaction.say(told)
