@@ -14,8 +14,11 @@ import pytest
 
 from keyfob.cli import login_export
 from keyfob.credentials.journal import Intent, Journal
+from keyfob.errors import StoreError
 from keyfob.host import Host
+from keyfob.stores.file import FileStore
 from keyfob.testing.issuer import Issuer
+from keyfob_openai.plugin import OpenAILogins
 
 from ..homes import alive  # noqa: TID252
 from ..logins import PERSONAL  # noqa: TID252
@@ -164,6 +167,14 @@ def test_whoever_is_not_signed_in_exports_nothing(here):
     assert (found.code, found.out, "keyfob login corp" in found.err) == (1, "", True)
 
 
+def test_what_a_plugin_leaves_in_is_not_exported(here, issuer, monkeypatch):
+    """That it has taken out what renews the login is looked at, not believed."""
+    monkeypatch.setattr(OpenAILogins, "without_renewal", lambda _, data: data)
+    write_login(here, issuer.login())
+    found = here("login", "export", "corp")
+    assert (found.code, found.out, "without what renews it" in found.err) == (2, "", True)
+
+
 def test_a_command_may_take_it_too(here, there, issuer):
     """Then keyfob sees that it arrived; the login stays."""
     write_login(here, issuer.login())
@@ -255,6 +266,21 @@ def test_what_another_program_has_changed_meanwhile_stays(here, there, issuer, t
     found = here("login", "export", "corp", "--move", "--", *shell(text, there))
     assert (found.code, stored(here)) == (1, newer)
     assert "another program has changed it here meanwhile" in found.err
+
+
+def test_what_cannot_be_removed_is_said(here, there, issuer, monkeypatch):
+    """By then it is there, too."""
+
+    def failing(_):
+        raise StoreError("the disk is full")
+
+    write_login(here, issuer.login())
+    monkeypatch.setattr(FileStore, "remove", failing)
+    found = here("login", "export", "corp", "--move", "--", *importing(there))
+    assert (found.code, bool(stored(there))) == (1, True)
+    assert "the disk is full" in found.err
+    assert "is stored there, but it could not be removed here" in found.err
+    assert "keyfob logout corp --local" in found.err
 
 
 def test_what_is_being_renewed_is_not_moved(here, there, issuer):
