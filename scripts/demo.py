@@ -11,12 +11,16 @@ import shutil
 import sys
 import tempfile
 import textwrap
+import threading
+import urllib.request
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import keyfob.httpx
 from keyfob import Host, KeyfobError
 from keyfob.config.places import Places
+from keyfob.plugin import Interaction
+from keyfob.signin import sign_in
 from keyfob.testing import Issuer
 from keyfob.testing.model_server import Answer, ModelServer
 
@@ -63,6 +67,16 @@ KEYFOB_TOML: Final = """\
 [model_providers.shared]
 env_key = "SHARED_KEY"
 
+[model_providers.sso]                    # one's own OAuth server: somebody signs in in the browser first
+base_url = "{origin}/sso/v1"
+
+[model_providers.sso.oauth]
+client_id = "{client_id}"
+scopes = ["openid", "offline_access"]
+redirect_uri = "http://127.0.0.1/auth/callback"
+authorization_endpoint = "{issuer}/oauth/authorize"
+token_endpoint = "{issuer}/oauth/token"
+
 [model_providers.signed]                 # a table that no installed plugin declares
 base_url = "{origin}/signed/v1"
 hmac = {{ key_id = "demo" }}
@@ -81,12 +95,14 @@ DEMANDED: Final = {
     "corp": ("Authorization", "Bearer corp-token"),
     "team": ("X-Team-Key", "team-key"),
     "shared": ("Authorization", "Bearer shared-key"),
-    "chatgpt": ("Authorization", "Bearer {access_token}"),  # of the login that is stored by then
+    "chatgpt": ("Authorization", "Bearer {chatgpt}"),  # of the login that is stored by then
+    "sso": ("Authorization", "Bearer {sso}"),
 }
 
 OWN_CONFIGURATION: Final = (
     ("keyfob providers", "your entries; is each ready?"),
     ("keyfob explain PROVIDER", "what decides, with file and line"),
+    ("keyfob login PROVIDER", "sign in: browser, code or key"),
     ("keyfob status", "how are you signed in?"),
     ("keyfob check", "asks each for its models"),
     ("keyfob request models --provider PROVIDER", "one real request"),
@@ -132,21 +148,48 @@ def make_server(folder: str) -> ModelServer:
 
 
 def stored_tokens(folder: str) -> dict[str, str]:
-    """The tokens of the login that is stored now."""
-    with open(os.path.join(folder, "auth.json"), encoding="utf-8") as file:
-        tokens: dict[str, str] = json.load(file)["tokens"]
-    return tokens
+    """The access tokens of the logins that are stored now."""
+    return {
+        "chatgpt": stored(folder, "auth.json").get("tokens", {}).get("access_token"),
+        "sso": stored(folder, "keyfob/oauth/sso.json").get("access_token"),
+    }
+
+
+def stored(folder: str, name: str) -> dict[str, Any]:
+    """A stored login; empty where there is none."""
+    try:
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            return dict(json.load(file))
+    except FileNotFoundError:
+        return {}
 
 
 def make_host(folder: str, origin: str, issuer: Issuer) -> Host:
     """A host whose whole world is `folder`, with a login that has expired and that `issuer` renews."""
     write(folder, "config.toml", CONFIG_TOML.format(origin=origin))
-    write(folder, "keyfob.toml", KEYFOB_TOML.format(origin=origin))
+    write(folder, "keyfob.toml", KEYFOB_TOML.format(origin=origin, issuer=issuer.url, client_id=issuer.client_id))
     write(folder, "corp-token", "corp-token\n")
     write(folder, "auth.json", json.dumps(issuer.login(expires_in=-60)))
     environ = {**ENVIRON, **issuer.environ, "PATH": os.environ.get("PATH", os.defpath)}
     places = Places(folder, system=os.path.join(folder, "system"), cache=os.path.join(folder, "cache"))
-    return Host(environ, places=places)
+    return Host(environ, places=places, interaction=Somebody())
+
+
+class Somebody(Interaction):
+    """Signs in at once, as the issuer of the demo lets everybody."""
+
+    def say(self, message: str) -> None:
+        """Nobody reads it."""
+
+    def visit(self, url: str, port: int) -> None:
+        """Go there with a browser of four lines, which the issuer sends back to keyfob."""
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        threading.Thread(target=lambda: direct.open(url, timeout=10).read()).start()
+
+    def wait(self, seconds: float, *, done: threading.Event | None = None, **_: Any) -> None:
+        """Until the browser is back."""
+        assert done is not None
+        done.wait(seconds)
 
 
 def write(folder: str, name: str, text: str) -> None:
@@ -161,6 +204,8 @@ def run(provider: Provider, server: ModelServer) -> Outcome:
     before = len(server.received)
     print(f"{bold(f'{provider.id:<8}')} ", end="", flush=True)
     try:
+        if provider.id == "sso":
+            sign_in(provider, "browser")
         answer, error = say_as_it_arrives(provider), None
     except KeyfobError as caught:
         answer, error = "nothing was sent", caught

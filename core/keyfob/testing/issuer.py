@@ -172,7 +172,15 @@ class Issuer:
         refresh_token = f"rt-{self._count}-{family}"
         self._current[refresh_token] = family
         return {
-            "id_token": jwt(email=self.email, iat=int(now), exp=int(now + 3600), **{CLAIM: own}),
+            "id_token": jwt(
+                iss=self.url,
+                aud=[self.client_id],
+                sub=self.email,
+                email=self.email,
+                iat=int(now),
+                exp=int(now + 3600),
+                **{CLAIM: own},
+            ),
             "access_token": jwt(jti=self._count, iat=int(now + min(life, 0) - 60), exp=expires_at, **{CLAIM: own}),
             "refresh_token": refresh_token,
         }
