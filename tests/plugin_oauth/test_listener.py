@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from keyfob.credentials.exchange import UnansweredError
 from keyfob.errors import DeniedError, ExpiredSignInError, PolicyError, SignInError
 from keyfob.plugin.oauth import loopback
 
@@ -214,6 +215,7 @@ def test_a_browser_that_has_left_is_not_waited_for(monkeypatch: pytest.MonkeyPat
         (KeyboardInterrupt(), "given up at the terminal"),
         (PolicyError("the account breaks a rule", hint="keyfob login corp"), "This account may not be used here"),
         (SignInError("login.example answered 500 <b>"), "login.example answered 500 &lt;b&gt;"),
+        (UnansweredError("login.example did not answer: read timed out"), "login.example did not answer"),
         (ValueError(CODE), "something went wrong"),
     ],
     ids=repr,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.errors import DeniedError, KeyfobError, PolicyError
 from keyfob.plugin.oauth import pages
 from keyfob.plugin.oauth.attempt import Attempt
@@ -49,4 +50,6 @@ def _page(error: BaseException) -> Page:
         return pages.forbidden(str(error), error.hint)
     if isinstance(error, KeyfobError):
         return pages.failed(str(error), error.hint)
+    if isinstance(error, UnreachableError | UnansweredError):
+        return pages.failed(str(error))
     return pages.GIVEN_UP if isinstance(error, KeyboardInterrupt) else pages.failed("something went wrong")

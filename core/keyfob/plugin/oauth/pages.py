@@ -101,7 +101,7 @@ _TERMINAL = "The terminal says what to do next. You can close this window."
 
 OVER = Page(
     "This sign-in is over",
-    ("It was finished, or given up, before this page was asked for.", "The terminal says how it ended."),
+    ("Its answer has come already, or it was given up.", "The terminal says how it ended."),
     mark="over",
 )
 OTHER = Page(
