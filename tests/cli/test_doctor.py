@@ -103,6 +103,13 @@ def test_what_codex_would_make_of_the_same_file(keyfob, line, mend):
     assert [found[2] for found in findings(keyfob, "Codex")] == [mend.format(home=keyfob.home)]
 
 
+def test_codex_does_not_see_what_stands_in_keyfob_toml(keyfob):
+    """So it refuses nothing for an entry that is there alone."""
+    with open(f"{keyfob.home}/keyfob.toml", "w") as file:
+        file.write('[model_providers.x]\nbase_url = "https://x.example/v1"\nwire_api = "chat"\n')
+    assert findings(keyfob, "Codex") == []
+
+
 def test_the_default_provider_that_is_not_there(keyfob):
     """Is a problem."""
     keyfob.configure('model_provider = "gone"\n')

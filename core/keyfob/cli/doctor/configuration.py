@@ -66,14 +66,14 @@ def codex(session: Session) -> Iterator[Finding]:
             entry = session.host.provider(name).entry
         except ConfigError:
             continue
-        if not (entry.fields.name or "").strip():
-            yield _refused(
-                str(entry.fault(None, "Codex refuses the whole file: this entry has no name")), f'name = "{name}"'
-            )
-        if entry.fields.wire_api not in (None, "responses"):
+        seen = {setting.key for setting in entry.settings if not (setting.path or "").endswith("keyfob.toml")}
+        if seen and ("name" not in seen or not (entry.fields.name or "").strip()):
+            message = str(entry.fault(None, "Codex refuses the whole file: this entry has no name"))
+            yield _refused(message, f'name = "{name}"')
+        if "wire_api" in seen and entry.fields.wire_api not in (None, "responses"):
             message = str(entry.fault("wire_api", "Codex refuses the whole file: it speaks `responses` alone"))
             yield _refused(message, 'wire_api = "responses"')
-        if entry.fields.env_key and entry.fields.requires_openai_auth:
+        if seen >= {"env_key", "requires_openai_auth"} and entry.fields.env_key and entry.fields.requires_openai_auth:
             message = str(entry.fault("env_key", "Codex takes this key rather than the OpenAI login; keyfob the login"))
             yield Finding("Codex", "warning", message, "keep one of the two keys")
         yield from _own_keys(session, name)
