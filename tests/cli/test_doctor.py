@@ -107,7 +107,7 @@ def test_codex_does_not_see_what_stands_in_keyfob_toml(keyfob):
     """So it refuses nothing for an entry that is there alone."""
     with open(f"{keyfob.home}/keyfob.toml", "w") as file:
         file.write('[model_providers.x]\nbase_url = "https://x.example/v1"\nwire_api = "chat"\n')
-    assert findings(keyfob, "Codex") == []
+    assert levels(keyfob, "Codex") == ["ok"]
 
 
 def test_the_default_provider_that_is_not_there(keyfob):
