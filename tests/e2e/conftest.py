@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
+from keyfob.testing.issuer import Issuer
 from keyfob.testing.model_server import ModelServer
 
 from . import parts
@@ -37,8 +38,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker("e2e")
-            for shared in set(_SHARED).intersection(getattr(item, "fixturenames", ())):
-                item.add_marker(pytest.mark.xdist_group(shared))
+            shared = set(_SHARED).intersection(getattr(item, "fixturenames", ()))
+            if shared and not item.get_closest_marker("xdist_group"):
+                item.add_marker(pytest.mark.xdist_group(*shared))
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +76,13 @@ def litellm_without_database(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         parts.litellm_proxy(upstream.base_url, None, workdir, master_key=key) as base_url,
     ):
         yield Proxy(base_url, upstream, key)
+
+
+@pytest.fixture
+def openai_issuer() -> Iterator[Issuer]:
+    """An issuer that speaks OpenAI's dialect, at which whoever opens its page is signed in, in workspace acct-1."""
+    with Issuer() as issuer:
+        yield issuer
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """Signing in to a company's own server, as a person does: `keyfob login corp` at a terminal, and Chromium.
 
-Nothing of keyfob is imported here. The server is npm's oidc-provider: it wants PKCE, rotates refresh tokens, revokes a
-login whose refresh token comes twice, and names itself in each answer. What it was asked is what it says it was asked.
+Nothing of keyfob runs in this process but the last test's issuer. All others' is npm's oidc-provider: it wants PKCE,
+rotates refresh tokens, revokes a login whose refresh token comes twice, and names itself in each answer. What it was
+asked is what it says it was asked.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from .terminal import PATIENCE_S, AtTerminal
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from keyfob.testing.issuer import Issuer
 
     from .browser import Browser, Sight, Tab
     from .oidc import OidcServer
@@ -56,8 +59,8 @@ authorization_parameters = { prompt = "consent" }
 class Home:
     """Somebody's home, with keyfob in it. Their browser notes what it is to open, for the test to open it."""
 
-    def __init__(self, root: Path, issuer: str) -> None:
-        self.root, self._issuer = root, issuer
+    def __init__(self, root: Path, issuer: str, **environ: str) -> None:
+        self.root, self._issuer, self._more = root, issuer, environ
         self.folder = root / "codex"
         self.folder.mkdir()
         (self.folder / "config.toml").write_text(CONFIG)
@@ -79,7 +82,7 @@ class Home:
         """All that keyfob sees: a desktop, and that browser."""
         desktop = {"DISPLAY": ":0", "BROWSER": str(self._browser)}
         places = {"CODEX_HOME": str(self.folder), "XDG_CACHE_HOME": str(self.root / "cache")}
-        return parts.offline_environ(str(self.root)) | desktop | places
+        return parts.offline_environ(str(self.root)) | desktop | places | self._more
 
     def keyfob(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end, as a script would."""
@@ -243,6 +246,7 @@ def test_cancel(home: Home, oidc: OidcServer, tab: Tab) -> None:
     see_that_all_can_read(sight)
     assert "The person said no" in sight.text
     assert "The person said no" in terminal.said
+    assert "→ keyfob login corp" in terminal.said
     assert home.stored == before
     assert home.keyfob("token", "corp").returncode == 0
 
@@ -345,3 +349,22 @@ def test_a_program(home: Home, oidc: OidcServer, client: str, scheme: str | None
     without = home.keyfob("token", "corp")
     assert (without.returncode, oidc.secret in without.stderr) == (0, False)  # the token is good yet
     home.token_after(second.stdout.strip())
+
+
+@pytest.mark.xdist_group("port 1455")
+def test_an_account_that_the_company_does_not_permit(tmp_path: Path, openai_issuer: Issuer, tab: Tab) -> None:
+    """With ChatGPT, in a workspace other than the configured one: the page says which rule, and nothing is stored."""
+    home = Home(tmp_path, openai_issuer.url, **openai_issuer.environ)
+    (home.folder / "keyfob.toml").unlink()
+    rule = 'forced_chatgpt_workspace_id = "acct-of-the-company"\n'
+    (home.folder / "config.toml").write_text(f"{rule}{CONFIG}requires_openai_auth = true\n")
+    with home.login() as terminal:
+        tab.open(home.opened())
+        tab.wait("This account may not be used here")
+        sight = tab.see("forbidden")
+        assert terminal.ended() == 1
+    see_that_all_can_read(sight)
+    for words in (sight.text, terminal.said):
+        assert "workspace acct-1" in words
+        assert "forced_chatgpt_workspace_id" in words
+    assert not (home.folder / "auth.json").exists()

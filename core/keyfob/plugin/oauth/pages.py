@@ -128,10 +128,14 @@ def denied(why: str) -> Page:
 
 def forbidden(why: str, command: str | None) -> Page:
     """A rule on this machine forbids the login."""
-    lines = ("Sign in with another account, or ask whoever set the rule.", _AS_BEFORE, _TERMINAL)
+    lines = ("Sign in with another account, or ask whoever set the rule.", _AS_BEFORE, _further(command))
     return Page("This account may not be used here", lines, why=why, command=command)
 
 
 def failed(why: str, command: str | None = None) -> Page:
     """Anything else."""
-    return Page("Not signed in", (_AS_BEFORE, _TERMINAL), why=why, command=command)
+    return Page("Not signed in", (_AS_BEFORE, _further(command)), why=why, command=command)
+
+
+def _further(command: str | None) -> str:
+    return _CLOSE if command else _TERMINAL
