@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keyfob.config.snapshot import Routed
+from keyfob.credentials.record import SignsIn
 from keyfob.errors import KeyfobError
 from keyfob.stores.choice import SHARED
 
@@ -28,14 +29,17 @@ def routed(provider: Provider) -> Routed | None:
 
 def _places(provider: Provider) -> dict[str, str]:
     """The variable and the file that the warm path may answer from; none for kinds that it does not know."""
-    plugin = provider.route.plugin
-    if plugin not in {"envkey", SHARED} or provider.login is None:
+    plugin, login = provider.route.plugin, provider.login
+    if plugin not in {"envkey", "oauth", SHARED} or login is None:
         return {}
     _ = provider.additions  # whatever is wrong with them is to be said
-    stored = provider.login.store.place if provider.login.store.kind == "file" else ""
+    stored = login.store.place if login.store.kind == "file" else ""
     if plugin == "envkey":
         variable, origin = provider.entry.fields.env_key or "", str(provider.base_url.origin)
         return {"variable": variable, "stored": stored, "origin": origin}
+    if isinstance(login.records, SignsIn) and login.records.configuration:
+        origin = str(provider.base_url.origin)
+        return {"stored": stored, "origin": origin, "configuration": login.records.configuration}
     if stored and provider.entry.fields.base_url is not None:  # else it follows from the login, which may change
         _ = provider.base_url
     return {"stored": stored}

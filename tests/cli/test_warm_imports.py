@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import sysconfig
+import time
 
 import pytest
 
 from keyfob import Host
 from keyfob.config import snapshot
 from keyfob.testing.issuer import Issuer
+from keyfob_oauth.login import made_with
 
 SCRIPT = os.path.join(sysconfig.get_path("scripts"), "keyfob")
 CONFIG = """
@@ -24,6 +26,13 @@ LOGIN_CONFIG = """
 [model_providers.chat]
 base_url = "https://chat.example/v1"
 requires_openai_auth = true
+"""
+OAUTH_CONFIG = """
+[model_providers.corp]
+base_url = "https://llm.example/v1"
+[model_providers.corp.oauth]
+issuer = "https://sso.example"
+client_id = "keyfob"
 """
 # What a start cannot afford; each of them takes longer than all that the warm path does.
 COSTLY = {
@@ -119,6 +128,24 @@ def test_a_login_takes_little_more(signed_in, flag, further):
     assert (output.count("."), code) == (2, 0)
     assert not found & COSTLY
     assert {name for name in found if name.startswith("keyfob.cli")} == {"keyfob.cli", "keyfob.cli.warm"} | further
+
+
+def test_an_oauth_login_takes_no_more_than_that(tmp_path, monkeypatch):
+    """It is read by the same few lines."""
+    (tmp_path / "keyfob.toml").write_text(OAUTH_CONFIG)
+    home = str(tmp_path)
+    environ = {"HOME": home, "CODEX_HOME": home, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    host = Host(environ)
+    login = host.provider("corp").login
+    bound = {"token_endpoint": "https://sso.example/token", "configuration": login.records.configuration}
+    tokens = {"access_token": "AT", "issued_at": time.time(), "expires_at": time.time() + 3600}
+    login.save({"made_with": made_with(host.provider("corp").options), **bound, **tokens})
+    monkeypatch.setattr(snapshot, "SETTLED", -60.0)
+    assert host.remember()
+    found, output, code = imported_beyond_the_interpreter([SCRIPT, "token", "corp"], environ)
+    assert (output, code) == ("AT\n", 0)
+    assert not found & COSTLY
+    assert {name for name in found if name.startswith("keyfob.cli")} == {"keyfob.cli", "keyfob.cli.warm"}
 
 
 def test_without_a_snapshot_the_costly_ones_are_seen(environ):

@@ -498,7 +498,10 @@ def test_its_secret_is_not_spent_by_a_renewal(program):
 
 @pytest.mark.parametrize(
     ("error", "kind", "part"),
-    [("invalid_client", ConfigError, "does not know the client"), ("invalid_scope", RenewalError, "invalid_scope")],
+    [
+        ("invalid_client", ConfigError, "does not know this client secret"),
+        ("invalid_scope", RenewalError, "invalid_scope"),
+    ],
 )
 def test_a_refused_renewal_of_a_program_is_never_final(program, error, kind, part):
     """Its secret is as good as before: once that is right again, also in the environment alone, it goes on at once."""

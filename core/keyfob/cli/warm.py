@@ -54,7 +54,7 @@ def _noted(value: str, provider: str, places: Places) -> bool:
 
 
 def _stored(routed: snapshot.Routed) -> "str | None":
-    """The token that its file holds; both kinds of file are read by the same module."""
+    """The token that its file holds; all kinds of file are read by the same module."""
     if not routed.stored or (routed.plugin == "openai" and any(map(os.environ.get, _BEFORE_A_LOGIN))):
         return None
     import importlib
@@ -62,6 +62,8 @@ def _stored(routed: snapshot.Routed) -> "str | None":
     warm = importlib.import_module(_WARM)
     if routed.plugin == "envkey":
         return str(warm.key(routed.stored, routed.origin) or "")
+    if routed.plugin == "oauth":
+        return str(warm.access_token(routed.stored, routed.origin, routed.configuration, time.time()) or "")
     return str(warm.token(routed.stored, time.time()) or "")
 
 

@@ -28,20 +28,27 @@ BYPASS = ("KEYFOB_ASKING", "KEYFOB_DISABLE_PLUGINS")
 _LIMIT = 64 * 1024 * 1024
 _ABSENT = "-"
 # Of a provider.
-_FIELDS = 6
+_FIELDS = 7
 
 
 class Routed:
     """Where one provider's requests get their credential: its plugin, and the place that decided on that.
 
-    variable: the one that may hold it. stored: the file that may. origin: what a stored one has to be bound to. Each is
-    "" where there is none.
+    variable: the one that may hold it. stored: the file that may. origin, configuration: what a stored one has to be
+    bound to. Each is "" where there is none.
     """
 
-    __slots__ = ("file", "line", "origin", "plugin", "stored", "variable")
+    __slots__ = ("configuration", "file", "line", "origin", "plugin", "stored", "variable")
 
     def __init__(
-        self, plugin: str, file: str, line: str, variable: str = "", stored: str = "", origin: str = ""
+        self,
+        plugin: str,
+        file: str,
+        line: str,
+        variable: str = "",
+        stored: str = "",
+        origin: str = "",
+        configuration: str = "",
     ) -> None:
         self.plugin = plugin
         self.file = file
@@ -49,11 +56,12 @@ class Routed:
         self.variable = variable
         self.stored = stored
         self.origin = origin
+        self.configuration = configuration
 
     @property
     def fields(self) -> "list[str]":
         """As its line holds them."""
-        return [self.plugin, self.file, self.line, self.variable, self.stored, self.origin]
+        return [self.plugin, self.file, self.line, self.variable, self.stored, self.origin, self.configuration]
 
 
 class Snapshot:

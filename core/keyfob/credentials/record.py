@@ -183,6 +183,12 @@ class SignsIn(Records, Protocol):
         """The one of them that takes nobody, and can be gone now; None where it takes a person. Cheap."""
         ...
 
+    @property
+    def configuration(self) -> str:
+        """What its logins are bound to beside the origin: a word, without a secret, that `data["configuration"]` of a
+        stored one repeats; "" for nothing. The warm path compares the two."""
+        ...
+
     def sign_in(self, flow: str, workspaces: tuple[str, ...] = ()) -> AbstractContextManager[Data]:
         """Sign in, and yield the login to store.
 

@@ -229,7 +229,8 @@ class Renewal:
     def _refused(self, record: Record, answer: Answer, journal: Journal, host: str) -> Record:
         code = self._rotation.refusal(answer)
         if code == _WRONG_CLIENT:
-            raise self._failed(journal, record, code, f"{host} does not know the client that it was made with")
+            made_with = "this client secret" if record.reusable else "the client that it was made with"
+            raise self._failed(journal, record, code, f"{host} does not know {made_with}")
         if code is None or record.reusable:
             what = f"{host} answered {answer.status}" + (f" ({code})" if code else "")
             raise self._failed(journal, record, f"status-{answer.status}", what, answer.retry_after)

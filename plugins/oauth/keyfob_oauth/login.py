@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from keyfob.plugin import DamagedLoginError, OtherOriginError, Record
 from keyfob_oauth.options import Options
 
-MADE_WITH = "made_with"
+MADE_WITH, CONFIGURATION = "made_with", "configuration"
 ACCESS, REFRESH, SECRET = "access_token", "refresh_token", "client_secret"
 TOKEN_ENDPOINT, REVOCATION_ENDPOINT, METHOD = "token_endpoint", "revocation_endpoint", "token_endpoint_auth_method"
 EXPIRES, ISSUED, ACCOUNT, EMAIL = "expires_at", "issued_at", "account", "email"
@@ -29,6 +30,11 @@ def made_with(options: Options) -> dict[str, Any]:
         REVOCATION_ENDPOINT: options.revocation_endpoint,
         "client_credentials": options.by_itself,
     }
+
+
+def configuration(options: Options) -> str:
+    """The same as one word, which the warm path can compare."""
+    return sha256(json.dumps(made_with(options), sort_keys=True).encode()).hexdigest()[:32]
 
 
 def record_of(data: Mapping[str, Any], options: Options, secret: str | None) -> Record:

@@ -94,6 +94,11 @@ class OAuthLogins:
         """A client whose secret is in the environment needs nobody."""
         return PROGRAM if self._options.by_itself and self._of_environment() else None
 
+    @property
+    def configuration(self) -> str:
+        """See `keyfob_oauth.login`."""
+        return login.configuration(self._options)
+
     def sign_in(self, flow: str, workspaces: tuple[str, ...] = ()) -> AbstractContextManager[Mapping[str, Any]]:
         """See `keyfob_oauth.sign_in`, which is imported when somebody signs in."""
         from keyfob_oauth.sign_in import SignIn

@@ -157,6 +157,7 @@ class SignIn:
         """What a login is bound to, and where it is renewed and revoked."""
         return {
             login.MADE_WITH: login.made_with(self._options),
+            login.CONFIGURATION: login.configuration(self._options),
             login.TOKEN_ENDPOINT: server.token_endpoint,
             login.REVOCATION_ENDPOINT: server.revocation_endpoint,
             login.METHOD: method,

@@ -40,6 +40,7 @@ class OpenAILogins:
     methods = ("api-key", "access-token")
     flows = ("browser", "device")
     unattended = None
+    configuration = ""
     missing = None
 
     def __init__(self, provider: str, context: Context, known: dict[str, Mapping[str, Any]]) -> None:

@@ -11,6 +11,8 @@ from keyfob_openai.jsontext import parsed
 
 # Renewal begins 15 minutes before expiry at the earliest. Seconds.
 _EARLIEST_RENEWAL = 900.0
+# The same for a login that nobody shares.
+_OWN_RENEWAL = 300.0
 _LARGEST = 2**20
 _MODES = ("chatgpt", "chatgptAuthTokens")
 
@@ -33,6 +35,27 @@ def key(path: str, origin: str) -> "str | None":
     except (OSError, ValueError, RecursionError):
         return None
     return _text(data.get("api_key")) if isinstance(data, dict) and data.get("origin") == origin else None
+
+
+def access_token(path: str, origin: str, configuration: str, now: float) -> "str | None":
+    """The access token of another provider's OAuth login in the file at `path`, if it is bound to that origin and
+    configuration, and nothing speaks against handing it out."""
+    try:
+        data = parsed(_read(path).decode("utf-8"))
+        if not isinstance(data, dict) or _unfinished(os.path.realpath(path) + ".keyfob.journal"):
+            return None
+    except (OSError, ValueError, RecursionError):
+        return None
+    if (data.get("origin"), data.get("configuration")) != (origin, configuration):
+        return None
+    whole = all(_text(value) for name, value in data.items() if name in _TEXTS) and _TEXTS[0] in data
+    expires_at, issued_at = time_of(data, "expires_at"), time_of(data, "issued_at")
+    fresh = expires_at is not None and issued_at is not None and now < expires_at - _OWN_RENEWAL
+    return _text(data.get("access_token")) if whole and fresh else None
+
+
+# What is a text in an OAuth login, if it is there; the first has to be.
+_TEXTS = ("token_endpoint", "access_token", "refresh_token", "account")
 
 
 def _token(data: "dict[str, object]", now: float) -> "str | None":
