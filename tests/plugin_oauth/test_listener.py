@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import socket
@@ -36,11 +37,13 @@ def test_the_page_says_done_after_the_save_and_nothing_tells_the_secrets(caplog:
         browser = threading.Thread(target=lambda: seen.append(sign_in.get(sign_in.callback())))
         browser.start()
         assert saving.wait(PATIENCE)
-        assert sign_in.get("/signed-in").status == 404
-        assert not seen
+        early = sign_in.get("/signed-in")
+        waits = browser.is_alive()
         saved.set()
         browser.join(PATIENCE)
         page = sign_in.get(seen[0].headers["location"])
+    assert waits
+    assert early.status == 404
     assert (seen[0].status, seen[0].headers["location"]) == (303, "/signed-in")
     assert (page.status, "<h1>Signed in to corp</h1>" in page.text) == (200, True)
     for answer in (seen[0], page):
@@ -156,16 +159,35 @@ def test_the_other_name_of_loopback_is_as_good() -> None:
 
 
 def test_slow_and_silent_callers_do_not_keep_the_browser_from_being_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor the sign-in from ending, while they still hold their connections."""
+    """The oldest make room; and those that are left do not keep the sign-in from ending."""
     monkeypatch.setattr(loopback, "_MOST", 20)
-    with SignIn() as sign_in:
-        callers = [socket.create_connection(("127.0.0.1", sign_in.port)) for _ in range(100)]
+    monkeypatch.setattr(loopback, "_PATIENCE", 4 * PATIENCE)
+    with SignIn() as sign_in, contextlib.ExitStack() as connections:
+        address = ("127.0.0.1", sign_in.port)
+        callers = [connections.enter_context(socket.create_connection(address, PATIENCE / 4)) for _ in range(100)]
         for caller in callers:
-            caller.send(b"GET /callback?code=")
+            with contextlib.suppress(OSError):  # turned out already
+                caller.send(b"GET /callback?code=")
+        assert _left(callers[0])
         page = sign_in.browse(sign_in.callback())
     assert "Signed in" in page.text
-    for caller in callers:
-        caller.close()
+
+
+def test_a_request_that_does_not_arrive_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted from the connection, however it drips."""
+    monkeypatch.setattr(loopback, "_PATIENCE", 0.01)
+    with SignIn() as sign_in:
+        with socket.create_connection(("127.0.0.1", sign_in.port), PATIENCE) as caller:
+            assert _left(caller)
+        sign_in.get("/cancel")
+
+
+def _left(caller: socket.socket) -> bool:
+    """Whether the other side has closed the connection; waits for it."""
+    try:
+        return caller.recv(1) == b""
+    except ConnectionError:
+        return True
 
 
 def test_a_browser_that_waits_is_not_turned_out_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
