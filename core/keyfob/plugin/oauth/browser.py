@@ -9,7 +9,6 @@ from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.errors import DeniedError, KeyfobError, PolicyError
 from keyfob.plugin.oauth import pages
 from keyfob.plugin.oauth.attempt import Attempt
-from keyfob.plugin.oauth.loopback import Listener
 from keyfob.plugin.oauth.ports import listening
 
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ def granted(wanted: Wanted, interaction: Interaction, seconds: float = PATIENCE)
     The browser is told how it ended when the context is left: in good order that all is done, else what went wrong.
     Raises SignInError.
     """
+    from keyfob.plugin.oauth.loopback import Listener  # asyncio is for those who sign in, not for those who renew
+
     with listening(wanted.ports, ask=wanted.ask) as held:
         attempt = Attempt(wanted, held.getsockname()[1])
         with Listener(held, attempt) as listener:
