@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -189,6 +190,18 @@ def test_what_was_known_of_the_old_login_says_nothing_of_the_new(lab: Lab) -> No
     assert provider.credential().token == lab.stored["tokens"]["access_token"]
     assert provider.credential().headers["ChatGPT-Account-ID"] == "acct-2"
     assert not lab.issuer.presented
+
+
+def test_a_clock_that_is_ahead_costs_one_renewal(lab: Lab) -> None:
+    """The new login seems to have expired; once its issuer has renewed it, how the clocks differ is known."""
+
+    def ahead() -> float:
+        return time.time() + 7200
+
+    sign_in(lab.home.host(LAB, clock=ahead, interaction=lab.person).provider("x"), "device")
+    for _ in range(2):
+        assert lab.home.host(LAB, clock=ahead).provider("x").credential().token is not None
+    assert lab.issuer.renewals == 1
 
 
 class TestRevokeOld:

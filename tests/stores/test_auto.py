@@ -14,6 +14,7 @@ from keyfob.errors import DamagedLoginError, StoreError
 from keyfob.stores.auto import AutoStore
 from keyfob.stores.choice import clearable, places
 from keyfob.stores.entry import NoKeyringError as Missing
+from keyfob.stores.entry import TooLargeError
 
 from .test_keyring import Failing, Windows
 
@@ -53,6 +54,23 @@ def test_a_login_goes_into_the_file_where_there_is_no_keyring(both, store):
     assert both[0].read() == NEW == store.read()
     assert store.place == both[0].place
     assert "there is no keyring" in store.remark
+
+
+@pytest.mark.parametrize("backend", [None, Windows], ids=["no keyring", "one that is too small"])
+def test_before_somebody_signs_in_the_place_is_tried_that_will_be_taken(use, both, store, backend):
+    """Nothing is left in either; that a keyring is locked is told, for a login never lands in plain text unasked."""
+    if backend:
+        use(backend())
+        with pytest.raises(TooLargeError):
+            both[1].probe(3000)
+    store.probe(3000)
+    assert (store.read(), store.stage()) == (None, None)
+    os.mkdir(f"{both[0].path}.keyfob.new")
+    with pytest.raises(StoreError, match="cannot be written"):
+        store.probe(3000)
+    use(Failing(KeyringLocked()))
+    with pytest.raises(StoreError, match="is locked"):
+        store.probe(3000)
 
 
 def test_a_login_goes_into_the_file_where_the_keyring_cannot_hold_it(use, both, store):

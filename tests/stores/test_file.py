@@ -371,20 +371,37 @@ class TestPreparing:
         assert store.stage() is None
 
     def test_another_users_file(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A login in somebody else's file is not renewed."""
+        """A login in somebody else's file is not renewed, and none is made for that place."""
         put(path, AS_CODEX)
         monkeypatch.setattr(os, "geteuid", lambda: os.stat(path).st_uid + 1)
-        with pytest.raises(StoreError, match="belongs to another user"):
-            FileStore(path).prepare(RECORD)
+        for look in (lambda: FileStore(path).prepare(RECORD), lambda: FileStore(path).probe(1)):
+            with pytest.raises(StoreError, match="belongs to another user"):
+                look()
         assert os.listdir(os.path.dirname(path)) == ["auth.json"]
 
     def test_a_mount_point(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A file that is mounted by itself cannot be replaced, so its login is not renewed."""
+        """A file that is mounted by itself cannot be replaced, so its login is not renewed, and none is made for it."""
         put(path, AS_CODEX)
         monkeypatch.setattr(file_module, "is_mount_point", lambda found: found == path)
-        with pytest.raises(StoreError, match="is a mount point") as caught:
-            FileStore(path).prepare(RECORD)
-        assert caught.value.hint == "mount the folder that it is in instead"
+        for look in (lambda: FileStore(path).prepare(RECORD), lambda: FileStore(path).probe(1)):
+            with pytest.raises(StoreError, match="is a mount point") as caught:
+                look()
+            assert caught.value.hint == "mount the folder that it is in instead"
+
+    def test_room_for_a_new_login_is_looked_for(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where there is none yet, too; nothing is left behind. A disk without room is told."""
+        folder = os.path.join(os.path.dirname(path), "new")
+        FileStore(os.path.join(folder, "auth.json")).probe(1)
+        assert os.listdir(folder) == []
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        put(path, AS_CODEX)
+        monkeypatch.setattr(private, "_put_by", full)
+        with pytest.raises(StoreError, match=r"cannot be written: No space left"):
+            FileStore(path).probe(1)
+        assert sorted(os.listdir(os.path.dirname(path))) == ["auth.json", "new"]
 
     def test_which_paths_are_mount_points(self, path: str) -> None:
         """The kernel's own list is read: it knows bind mounts too."""
