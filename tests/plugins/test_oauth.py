@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 import urllib.request
@@ -9,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from keyfob.cli.run import run
 from keyfob.credentials.exchange import UnansweredError
 from keyfob.errors import (
     ConfigError,
@@ -21,10 +23,12 @@ from keyfob.errors import (
     RenewalError,
     RoutingError,
     SignInError,
+    StoreError,
 )
 from keyfob.plugin import Answer
 from keyfob.signin import flows, sign_in
 from keyfob.testing.issuer import jwt
+from keyfob.testing.model_server import ModelServer
 
 ISSUER = "https://sso.test"
 TOKEN, REVOKE, METADATA = f"{ISSUER}/token", f"{ISSUER}/revoke", f"{ISSUER}/.well-known/openid-configuration"
@@ -453,6 +457,14 @@ def test_many_at_once_sign_in_once(program):
     assert tokens == ["AT1"] * 6
 
 
+def test_no_token_is_asked_for_that_could_not_be_kept(program):
+    """As in a container with a home that cannot be written."""
+    (program.home.folder / "keyfob").write_text("in the way")
+    with pytest.raises(StoreError):
+        program.token()
+    assert program.issuer.asked == []
+
+
 def test_without_the_variable_nobody_signs_in(program):
     """It is named, with both ways to give the secret."""
     del program.home.environ["CORP_SECRET"]
@@ -530,6 +542,31 @@ def test_a_renewal_without_the_secret_names_the_variable(corp, flow):
     assert corp.provider().login.store.journal().intent is None
     corp.home.environ["CORP_SECRET"] = "env-secret"
     assert corp.token() == "AT2"
+
+
+def test_on_the_command_line(home, capsys, monkeypatch):
+    """The secret comes from stdin; neither it nor a token is shown."""
+    answers = {"/token": [(200, {"access_token": "canary-token", "token_type": "Bearer", "expires_in": 3600})]}
+    with ModelServer(answers=answers) as server:
+        home.write(
+            '[model_providers.corp]\nbase_url = "https://llm.test/v1"\n[model_providers.corp.oauth]\n'
+            f'client_id = "robot"\nflow = "client_credentials"\ntoken_endpoint = "{server.origin}/token"',
+            "keyfob.toml",
+        )
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"canary-secret\n")))
+        assert run(["login", "corp"], home.environ, places=home.places) == 0
+        assert run(["status", "corp", "--json"], home.environ, places=home.places) == 0
+        assert run(["logout", "corp"], home.environ, places=home.places) == 0
+    said = capsys.readouterr()
+    (found,) = json.loads(said.out)["logins"]
+    assert (found["method"], found["account"], found["controls"]) == (
+        "OAuth",
+        "robot",
+        f"those of {server.origin}/token",
+    )
+    assert "reading the client secret from stdin" in said.err
+    assert "may still be valid: its issuer names no revocation_endpoint" in said.err
+    assert "canary" not in said.out + said.err
 
 
 # Renewing, and what changes

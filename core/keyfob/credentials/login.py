@@ -178,12 +178,17 @@ class Login:
             raise self.missing()
         with self.store.lock():
             record = self._useful()
-            if record is None:
-                with told(self.provider, self.command), self.records.sign_in(way) as data:
-                    record = self._sendable(data)
-                    with self.store.writing():
-                        self.store.replace(self._bound(data))
-            return record
+            return self._signed_in(self.records, way) if record is None else record
+
+    def _signed_in(self, records: SignsIn, way: str) -> Record:
+        """The same, once it is known that the place takes a login. With the lock held."""
+        with self.store.writing():
+            self.store.probe(self._least)
+        with told(self.provider, self.command), records.sign_in(way) as data:
+            record = self._sendable(data)
+            with self.store.writing():
+                self.store.replace(self._bound(data))
+        return record
 
     def missing(self) -> CredentialError:
         """What there is to say where neither the environment nor the store has a login."""
@@ -255,7 +260,11 @@ class Login:
         """
         with self.store.lock(), self.store.writing():
             self._sound(replace_damaged=replace_damaged)
-            self.store.probe(_LEAST_SHARED if self.shared else _LEAST)
+            self.store.probe(self._least)
+
+    @property
+    def _least(self) -> int:
+        return _LEAST_SHARED if self.shared else _LEAST
 
     def _sound(self, *, replace_damaged: bool) -> bool:
         """Whether there is a login that can be read."""
