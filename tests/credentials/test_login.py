@@ -11,14 +11,18 @@ from tests.credentials.worlds import World
 
 from keyfob.credentials.exchange import Answer, UnansweredError, UnreachableError
 from keyfob.credentials.journal import Intent, Journal, Stage
+from keyfob.credentials.login import told
 from keyfob.errors import (
     DamagedLoginError,
+    ExpiredSignInError,
     IllegalHeaderError,
     LockedError,
     MissingCredentialError,
     NotSignedInError,
     OtherOriginError,
     PolicyError,
+    PortError,
+    SignInError,
 )
 from keyfob.stores.file import FileStore
 
@@ -229,3 +233,21 @@ class TestMissing:
         with pytest.raises(OtherOriginError, match=r"not for https://corp\.example") as caught:
             own.login().stored()
         assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message", "hint"),
+    [
+        (ExpiredSignInError("nobody came"), ExpiredSignInError, "nobody came", "keyfob login corp"),
+        (PortError("no port", hint="another way"), PortError, "no port", "another way"),
+        (UnansweredError("no answer"), SignInError, "corp: no answer", "keyfob login corp"),
+        (UnreachableError("no way"), SignInError, "corp: no way", "keyfob doctor"),
+    ],
+)
+def test_a_sign_in_that_came_to_nothing_says_what_to_do(
+    error: Exception, kind: type[SignInError], message: str, hint: str
+) -> None:
+    """What to run again, or what looks for the reason; a flow that knows better is not contradicted."""
+    with pytest.raises(kind) as caught, told("corp", "keyfob login corp"):
+        raise error
+    assert (type(caught.value), str(caught.value), caught.value.hint) == (kind, message, hint)
