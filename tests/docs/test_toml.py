@@ -42,6 +42,16 @@ def test_configuration_is_accepted_without_a_warning(block: Block, tmp_path: Pat
     assert not warnings
 
 
+@pytest.mark.parametrize("block", [block for block in blocks("toml") if ".oauth]" in block.text], ids=str)
+def test_a_table_of_an_oauth_server_can_be_signed_in_to(block: Block, tmp_path: Path) -> None:
+    """Its options are those that the plugin takes."""
+    (tmp_path / str(block.title)).write_text(block.text, "utf-8")
+    made = Host({}, places=Places(str(tmp_path), system=str(tmp_path / "s"), cache=str(tmp_path)))
+    provider = made.provider("corp")
+    assert provider.route.plugin == "oauth"
+    assert provider.options
+
+
 @pytest.mark.parametrize("block", [block for block in blocks("toml") if block.title in POLICY], ids=str)
 def test_a_policy_is_made_of_rules_that_are_known(block: Block, tmp_path: Path) -> None:
     """Each key of it is a rule in force."""

@@ -363,12 +363,15 @@ def test_a_way_that_the_server_does_not_have_is_said(corp, flow):
 
 def test_what_was_asked_for_and_not_given_is_told(corp):
     """No refresh token, and less than all scopes; the login is stored and used until it expires."""
+    corp.issuer.fields |= {"scope": "openid"}
+    corp.sign_in()
+    assert not any("left out" in said for said in corp.person.said)  # it gave a refresh token
     corp.write(PEOPLE.replace(', "offline_access"', ', "api"'))
-    corp.issuer.fields |= {"refresh_token": None, "scope": "openid"}
+    corp.issuer.fields |= {"refresh_token": None}
     corp.sign_in()
     assert "no refresh token came with it: many issuers want the scope offline_access" in corp.person.said[-2]
     assert "left out api" in corp.person.said[-1]
-    assert corp.token() == "AT1"
+    assert corp.token() == "AT2"
     corp.now += LIFE
     with pytest.raises(NotSignedInError, match="has expired and cannot be renewed") as caught:
         corp.token()
