@@ -26,8 +26,9 @@ from keyfob_oauth import login
 from keyfob_oauth.identity import Identity, identity
 from keyfob_oauth.options import ENDPOINTS, Options
 
-# By what one sees that a scope was granted.
-_SHOWN_BY = {"offline_access": login.REFRESH, "openid": "id_token"}
+# OpenID's own scopes are for the id token and the refresh token: servers may leave them out where they tell what the
+# access token is for.
+_OPENID = frozenset({"openid", "profile", "email", "address", "phone", "offline_access"})
 
 
 class SignIn:
@@ -173,10 +174,9 @@ class SignIn:
         self._context.interaction.say(f"this login ends with its access token, for no refresh token came with it{ask}")
 
     def _tell_of_scopes(self, tokens: Mapping[str, Any]) -> None:
-        """Of those not given that were asked for (RFC 6749, section 5.1). Some servers leave out what shows itself."""
+        """Of those that were asked for and not given (RFC 6749, section 5.1)."""
         given = tokens.get("scope")
-        seen = {scope for scope, name in _SHOWN_BY.items() if tokens.get(name)}
-        lacking = sorted(set(self._options.scopes) - set(given.split()) - seen) if isinstance(given, str) else []
+        lacking = sorted(set(self._options.scopes) - set(given.split()) - _OPENID) if isinstance(given, str) else []
         if lacking:
             told = f"the issuer did not grant all that was asked for: it left out {', '.join(lacking)}"
             self._context.interaction.say(told)
