@@ -96,23 +96,22 @@ class Listener:
             async with asyncio.timeout(_PATIENCE):
                 request = await received(reader)
         except UnreadableError as error:
-            await _send(writer, Response.text(error.status).encoded())
-            async with asyncio.timeout(_LINGER):
-                while await reader.read(LONGEST):
-                    pass
+            await _refuse(reader, writer, error.status)
             return
-        response = self._answer(request)
-        if response is None:
-            self._open.pop(writer, None)  # this one is not turned out for another
-            await self._settled.wait()
-            response = _away(_OVER)
-            if reader.at_eof():
-                self._seen.set()  # nobody is there any more
+        response = self._answer(request) or await self._ending(reader, writer)
         await _send(writer, response.encoded(head_only=request.method == "HEAD"))
         writer.close()
         await writer.wait_closed()
         if request.path == _OVER and response.status == 200:
             self._seen.set()
+
+    async def _ending(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Response:
+        """What to answer to the browser that brought the answer, once it is known how it ended."""
+        self._open.pop(writer, None)  # this one is not turned out for another
+        await self._settled.wait()
+        if reader.at_eof():
+            self._seen.set()  # nobody is there any more
+        return _away(_OVER)
 
     def _answer(self, request: Request) -> Response | None:
         """What to answer at once; None to the browser that brings the answer: it waits for how it ends."""
@@ -149,6 +148,14 @@ def _away(path: str) -> Response:
 def _shown(page: Page, status: int = 200) -> Response:
     headers = (("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", pages.CONTENT_POLICY))
     return Response(status, page.html(), headers)
+
+
+async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: int) -> None:
+    """What is not read is awaited, or its sender would see a broken connection in the place of the answer."""
+    await _send(writer, Response.text(status).encoded())
+    async with asyncio.timeout(_LINGER):
+        while await reader.read(LONGEST):
+            pass
 
 
 async def _send(writer: asyncio.StreamWriter, answer: bytes) -> None:
