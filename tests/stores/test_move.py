@@ -9,7 +9,7 @@ import pytest
 from keyring.errors import KeyringLocked
 
 from keyfob.credentials.journal import Intent, Journal, Stage
-from keyfob.errors import DamagedLoginError, StoreError
+from keyfob.errors import DamagedLoginError, OccupiedError, StoreError
 from keyfob.stores import private
 from keyfob.stores.choice import places
 from keyfob.stores.move import move
