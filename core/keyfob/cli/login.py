@@ -9,7 +9,7 @@ from keyfob.cli.interaction import AtTerminal
 from keyfob.cli.logins import login_of, see_that_it_is_kept
 from keyfob.cli.secret import agreed, secret
 from keyfob.cli.text import homely
-from keyfob.cli.ways import headless, way
+from keyfob.cli.ways import way
 from keyfob.errors import DamagedLoginError, PortError, UsageError
 from keyfob.signin import flows, sign_in
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from keyfob.cli.commands import Parser
     from keyfob.cli.run import Session
     from keyfob.credentials.login import Login
+    from keyfob.credentials.record import Record
+    from keyfob.signin import SignedIn
 
 _ISSUER = "KEYFOB_OPENAI_ISSUER"
 _METHODS = {"api-key": "API key", "access-token": "access token"}
@@ -52,9 +54,10 @@ def arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace, session: Session) -> int:
     """Sign in, or read a key, and store it."""
     _obey_as_codex(options, session)
-    session.interaction = AtTerminal(session.terminal, browses=not options.no_browser and not headless(session.environ))
+    session.interaction = AtTerminal(session.terminal, session.environ, browses=not options.no_browser)
     login = login_of(session, options.provider, "login")
-    chosen = way(login, options.ways or [], session.terminal, session.environ)
+    named = options.ways or (["browser"] if options.no_browser else [])
+    chosen = way(login, named, session.terminal, session.environ)
     see_that_it_is_kept(login)
     if session.terminal.attended:
         login.store.unlock()  # before anything is asked for, which would be in vain
@@ -63,7 +66,10 @@ def run(options: argparse.Namespace, session: Session) -> int:
         given = secret(_METHODS[chosen], login.whom, session.terminal)
         login.save(login.records.made(chosen, given), replace_damaged=replace)
     else:
-        _sign_in(login, chosen, session, replace=replace, revoke_old=options.revoke_old)
+        done = _sign_in(login, chosen, session, replace=replace, revoke_old=options.revoke_old)
+        session.terminal.note(_welcome(login, done.record))
+        if done.still_valid is not None:
+            session.terminal.warn(f"the login that was replaced may still be valid: {done.still_valid}")
     _tell(login, chosen, session)
     return 0
 
@@ -90,26 +96,34 @@ def _given_up(login: Login, session: Session) -> bool:
     return False
 
 
-def _sign_in(login: Login, flow: str, session: Session, *, replace: bool, revoke_old: bool) -> None:
+def _sign_in(login: Login, flow: str, session: Session, *, replace: bool, revoke_old: bool) -> SignedIn:
+    """Sign in; where the browser has no port to come back to, with a code, if that is wanted."""
     provider = session.host.provider(login.provider)
     try:
-        done = sign_in(provider, flow, replace_damaged=replace, revoke_old=revoke_old)
+        return sign_in(provider, flow, replace_damaged=replace, revoke_old=revoke_old)
     except PortError as error:
-        if "device" not in flows(login):
+        if flow == "device" or "device" not in flows(login):  # a code was no way either
             raise
         if not agreed(f"{error}. Sign in with a code instead?", session.terminal):
             error.hint = f"{login.command} --device-auth"
             raise
-        done = sign_in(provider, "device", replace_damaged=replace, revoke_old=revoke_old)
-    if done.still_valid is not None:
-        session.terminal.warn(f"the login that was replaced may still be valid: {done.still_valid}")
+        return sign_in(provider, "device", replace_damaged=replace, revoke_old=revoke_old)
+
+
+def _welcome(login: Login, record: Record) -> str:
+    """As whom one is signed in, as far as the login tells."""
+    about = login.records.about(record)
+    whose = about.email or about.account
+    more = {"plan": about.plan, "workspace": about.workspace}
+    told = ", ".join(f"{name} {value}" for name, value in more.items() if value)
+    return f"signed in to {login.whom}" + (f" as {whose}" if whose else "") + (f" ({told})" if told else "")
 
 
 def _tell(login: Login, chosen: str, session: Session) -> None:
     """Where it is, who is sent it, and what still goes before it."""
     terminal, place = session.terminal, homely(login.store.place, session.environ.get("HOME"))
     why = f" ({login.store.kind}: {login.store.remark})" if login.store.remark else ""
-    what = f"the {_METHODS[chosen]}" if chosen in _METHODS else "signed in: the login"
+    what = f"the {_METHODS[chosen]}" if chosen in _METHODS else "the login"
     terminal.note(f"{what} for {login.whom} is stored: {place}{why}")
     if login.records.given() is not None:
         variable = login.records.variable

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 _USUAL_WIDTH = 80
+_ERASE = "\r\x1b[K"
 
 
 class OutputError(KeyfobError):
@@ -39,6 +40,7 @@ class Terminal:
         self.err = sys.stderr if err is None else err
         self.json = False
         self._environ = environ
+        self._passing = ""
         for stream in (self.out, self.err):
             if isinstance(stream, io.TextIOWrapper):  # a letter that the locale lacks is no reason to fail
                 stream.reconfigure(errors="backslashreplace")
@@ -55,12 +57,16 @@ class Terminal:
 
     @property
     def width(self) -> int:
-        """Columns of the terminal: COLUMNS, else what it says itself."""
+        """Columns of stdout."""
+        return self._width(self.out)
+
+    def _width(self, stream: TextIO) -> int:
+        """Columns of a terminal: COLUMNS, else what it says itself."""
         given = self._environ.get("COLUMNS", "")
         if given.isascii() and given.isdecimal() and int(given) > 0:
             return int(given)
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            return os.get_terminal_size(self.out.fileno()).columns or _USUAL_WIDTH
+            return os.get_terminal_size(stream.fileno()).columns or _USUAL_WIDTH
         return _USUAL_WIDTH
 
     def data(self, line: str) -> None:
@@ -123,18 +129,29 @@ class Terminal:
         else:
             self._print(["", f"  {text.printable(line)}", ""])
 
-    def show_choice(self, number: int, words: str, *, usual: bool) -> None:
-        """Show one of several things to choose from."""
-        self._print([f"  {number}) {text.printable(words)}" + (" (usual)" if usual else "")])
+    def show_choices(self, choices: Sequence[str]) -> None:
+        """Show several things to choose from, by their numbers."""
+        self._print([f"  {number}) {text.printable(words)}" for number, words in enumerate(choices, 1)])
 
     def ask(self, prompt: str) -> str:
         """What somebody at the terminal answers to it, in one line. Raises KeyboardInterrupt where they go away."""
-        self.err.write(prompt)
-        self.err.flush()
-        line = sys.stdin.readline()
-        if not line:
+        self._put(prompt)
+        try:
+            line = sys.stdin.readline()
+        except UnicodeDecodeError:
+            return "?"
+        except KeyboardInterrupt:
+            line = ""
+        if not line.endswith("\n"):
+            self._put("\n")  # what the shell says next is no part of the prompt
             raise KeyboardInterrupt
         return line.strip()
+
+    def passing(self, line: str) -> None:
+        """Show a line until something else is said, or another, or an empty one; only where that can be done."""
+        if line != self._passing and not self.json and self._colour(self.err):
+            self._put(f"{_ERASE}{line[: self._width(self.err) - 1]}")  # one that is wrapped could not be erased
+            self._passing = line
 
     def _say(self, kind: str, message: str, *, hint: str | None = None, code: str | None = None) -> None:
         if self.json:
@@ -147,9 +164,14 @@ class Terminal:
         self._print([*lines, f"  → {text.printable(hint)}"] if hint else lines)
 
     def _print(self, lines: Sequence[str]) -> None:
-        if self.err is not None:  # print(file=None) would print to stdout
+        self.passing("")
+        self._put("\n".join([*lines, ""]))
+
+    def _put(self, words: str) -> None:
+        if self.err is not None:
             with contextlib.suppress(OSError):  # there is no place left to complain in
-                print("\n".join(lines), file=self.err, flush=True)
+                self.err.write(words)
+                self.err.flush()
 
     def flush(self) -> None:
         """Hand everything on: what cannot be written is said now, not when the interpreter ends."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import TYPE_CHECKING
 
+from keyfob.cli.browsers import unseen
 from keyfob.cli.secret import typing
 from keyfob.errors import UsageError
 from keyfob.signin import flows
@@ -19,10 +18,10 @@ if TYPE_CHECKING:
 # Way → what it is called in a sentence, and the option that names it; None where it takes none.
 WAYS = {
     "browser": ("in the browser", None),
-    "device": ("with a code, on another device", "--device-auth"),
+    "device": ("by a code on another device", "--device-auth"),
     "client-credentials": ("as a program, with a client secret", None),
-    "api-key": ("an API key", "--with-api-key"),
-    "access-token": ("an access token", "--with-access-token"),
+    "api-key": ("with an API key", "--with-api-key"),
+    "access-token": ("with an access token", "--with-access-token"),
 }
 
 
@@ -32,41 +31,36 @@ def way(login: Login, named: Sequence[str], terminal: Terminal, environ: Mapping
     if len(named) > 1:
         raise UsageError("one way at a time", hint=_listed(login, possible))
     if named and named[0] not in possible:
-        raise UsageError(f"{login.provider} cannot be signed in to {_words(named[0])}", hint=_listed(login, possible))
+        message = f"{login.provider} cannot be signed in to {WAYS[named[0]][0]}"
+        raise UsageError(message, hint=_listed(login, possible))
     if named:
         return named[0]
     if not flows(login):
         kinds = " or ".join(WAYS[each][0] for each in possible)
-        raise UsageError(f"say how to sign in to {login.provider}: with {kinds}", hint=_listed(login, possible))
-    if len(possible) == 1 or not (typing() and terminal.attended):
-        return possible[0]
-    usual = "device" if headless(environ) and "device" in possible else possible[0]
-    return _chosen(login, possible, usual, terminal)
+        raise UsageError(f"say how to sign in to {login.provider}: {kinds}", hint=_listed(login, possible))
+    if len(possible) > 1 and typing() and terminal.attended and not terminal.json:
+        return _chosen(login, possible, unseen(environ), terminal)
+    if possible[0] == "browser" and "device" in possible and unseen(environ):
+        terminal.note(f"there is a way without a browser on this machine: {login.command} --device-auth")
+    return possible[0]
 
 
-def headless(environ: Mapping[str, str]) -> bool:
-    """Whether a browser that is opened here would be seen by nobody."""
-    if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
-        return True
-    screens = ("DISPLAY", "WAYLAND_DISPLAY")
-    return os.name == "posix" and sys.platform != "darwin" and not any(environ.get(name) for name in screens)
-
-
-def _chosen(login: Login, possible: Sequence[str], usual: str, terminal: Terminal) -> str:
+def _chosen(login: Login, possible: Sequence[str], why: str | None, terminal: Terminal) -> str:
+    """The answer of whoever is at the terminal. why: nobody would see a browser here, so a code is the usual way."""
+    usual = "device" if why and "device" in possible else possible[0]
+    remark = f" (usual here: {why})" if why and usual == "device" else " (usual)"
     terminal.note(f"how do you want to sign in to {login.provider}?")
-    for number, each in enumerate(possible, 1):
-        terminal.show_choice(number, _words(each), usual=each == usual)
-    while True:
-        answer = terminal.ask(f"1 to {len(possible)} [{possible.index(usual) + 1}] ")
-        if not answer:
-            return usual
-        if answer.isascii() and answer.isdecimal() and 0 < int(answer) <= len(possible):
-            return possible[int(answer) - 1]
+    terminal.show_choices([_words(login, each) + (remark if each == usual else "") for each in possible])
+    prompt = f"1 to {len(possible)} [{possible.index(usual) + 1}]: "
+    numbered = {str(number): each for number, each in enumerate(possible, 1)} | {"": usual}
+    while (answer := terminal.ask(prompt)) not in numbered:
+        pass
+    return numbered[answer]
 
 
-def _words(each: str) -> str:
-    words = WAYS[each][0]
-    return f"with {words}" if words.startswith("an ") else words
+def _words(login: Login, each: str) -> str:
+    """What it is called in the menu; OpenAI's login is one with ChatGPT to most people."""
+    return ("with ChatGPT, " if login.shared and each in flows(login) else "") + WAYS[each][0]
 
 
 def _listed(login: Login, possible: Sequence[str]) -> str:
