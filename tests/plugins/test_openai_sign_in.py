@@ -235,17 +235,20 @@ def tokens(**other: Any) -> dict[str, Any]:
             "with a login that cannot be used",
         ),
         ((200, tokens(token_type="mac")), "no bearer token"),
+        (Answer(close=True), "127.0.0.1 did not answer"),
     ],
 )
 def test_of_an_answer_that_is_no_login_nothing_is_stored(lab: Lab, answer: object, told: str) -> None:
-    """And what was there is as it was."""
+    """And what was there is as it was; terminal and page say what is wrong."""
     lab.file.write_text(OLD)
     lab.file.chmod(0o600)
     lab.answers("token.code", answer)
-    with pytest.raises(Exception, match=told) as caught:
+    with pytest.raises(SignInError, match=told) as caught:
         lab.signs_in()
     assert lab.file.read_text() == OLD
-    assert "canary" not in f"{caught.value} {lab.person.leave()}"
+    page = lab.person.leave()
+    assert told in page
+    assert "canary" not in f"{caught.value} {page}"
 
 
 def test_the_redirect_may_name_localhost(lab: Lab) -> None:
