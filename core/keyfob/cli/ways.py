@@ -51,7 +51,7 @@ def _chosen(login: Login, possible: Sequence[str], why: str | None, terminal: Te
     remark = f" (usual here: {why})" if why and usual == "device" else " (usual)"
     terminal.note(f"how do you want to sign in to {login.provider}?")
     terminal.show_choices([_words(login, each) + (remark if each == usual else "") for each in possible])
-    prompt = f"1 to {len(possible)} [{possible.index(usual) + 1}]: "
+    prompt = f"1 to {len(possible)} [{possible.index(usual) + 1}] "
     numbered = {str(number): each for number, each in enumerate(possible, 1)} | {"": usual}
     while (answer := terminal.ask(prompt)) not in numbered:
         pass
