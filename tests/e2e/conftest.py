@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -27,20 +28,13 @@ class Proxy(NamedTuple):
     key: str
 
 
-_SHARED: Final = ("litellm", "litellm_without_database", "browser")
-"""Fixtures that take long to start: the tests with one of them are for one worker of pytest-xdist."""
-
-
 @pytest.hookimpl(tryfirst=True)  # before `-m "not e2e"` looks at the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder `e2e`, and those that share a counterpart as a group."""
+    """Mark every test of this folder `e2e`."""
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker("e2e")
-            shared = set(_SHARED).intersection(getattr(item, "fixturenames", ()))
-            if shared and not item.get_closest_marker("xdist_group"):
-                item.add_marker(pytest.mark.xdist_group(*shared))
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +70,16 @@ def litellm_without_database(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         parts.litellm_proxy(upstream.base_url, None, workdir, master_key=key) as base_url,
     ):
         yield Proxy(base_url, upstream, key)
+
+
+@pytest.fixture
+def port_1455() -> Iterator[None]:
+    """The port that OpenAI's issuer knows is this test's: a sign-in that wants it asks whoever has it to give up."""
+    import fcntl
+
+    with open(os.path.join(tempfile.gettempdir(), "keyfob-tests-1455"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.usefixtures("codex"), pytest.mark.xdist_group("port 1455")]
+pytestmark = pytest.mark.usefixtures("codex", "port_1455")
 BROWSER = """#!{python} -I
 import os, ssl, sys, urllib.request
 trust = ssl.create_default_context(cafile=os.environ.get("CODEX_CA_CERTIFICATE"))

@@ -346,12 +346,11 @@ def test_a_program(home: Home, oidc: OidcServer, client: str, scheme: str | None
     }
     assert asked == {(PROGRAM, 200, scheme, at.API)}
     assert "refresh_token" not in (home.stored or {})
-    without = home.keyfob("token", "corp")
-    assert (without.returncode, oidc.secret in without.stderr) == (0, False)  # the token is good yet
-    home.token_after(second.stdout.strip())
+    without = home.token_after(second.stdout.strip())
+    assert (without.returncode, "CORP_SECRET is not set" in without.stderr) == (1, True), without.stderr
 
 
-@pytest.mark.xdist_group("port 1455")
+@pytest.mark.usefixtures("port_1455")
 def test_an_account_that_the_company_does_not_permit(tmp_path: Path, openai_issuer: Issuer, tab: Tab) -> None:
     """With ChatGPT, in a workspace other than the configured one: the page says which rule, and nothing is stored."""
     home = Home(tmp_path, openai_issuer.url, **openai_issuer.environ)
