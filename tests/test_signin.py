@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import pytest
 
 import keyfob_openai.sign_in
 from keyfob.credentials.journal import Intent, Journal, Outcome, Skew, Stage
-from keyfob.errors import DamagedLoginError, PolicyError, SignInError, StoreError, UsageError
+from keyfob.errors import DamagedLoginError, LockedError, PolicyError, SignInError, StoreError, UsageError
 from keyfob.signin import flows, sign_in
 from keyfob.stores.file import FileStore
 from keyfob.testing.issuer import Issuer
@@ -29,16 +30,19 @@ LAB = '[model_providers.x]\nbase_url = "https://llm.example/v1"\nrequires_openai
 
 
 class Person:
-    """Enters a code at once; shown: what they were asked to do."""
+    """Enters a code at once; shown: what they were asked to do. meanwhile: what happens then."""
 
     def __init__(self) -> None:
         self.shown: list[str] = []
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def say(self, message: str) -> None:
         """Nobody reads it."""
 
     def show(self, line: str) -> None:
         self.shown.append(line)
+        if len(self.shown) == 1:
+            self.meanwhile()
 
     def visit(self, url: str, port: int) -> None:
         self.shown.append(url)
@@ -190,6 +194,28 @@ def test_what_was_known_of_the_old_login_says_nothing_of_the_new(lab: Lab) -> No
     assert provider.credential().token == lab.stored["tokens"]["access_token"]
     assert provider.credential().headers["ChatGPT-Account-ID"] == "acct-2"
     assert not lab.issuer.presented
+
+
+@pytest.mark.parametrize("minutes", [4, 5])
+def test_a_renewal_of_the_old_login_is_waited_for(lab: Lab, minutes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to sign in again for that, unless it takes longer than any renewal."""
+    lab.has(lab.issuer.login())
+    before, held, locks = lab.file.read_bytes(), contextlib.ExitStack(), FileStore.lock
+    monkeypatch.setattr("keyfob.stores.file.DEADLINE", 0.0)  # a minute
+    waited = 0
+
+    def lock(store: FileStore, *, wait: bool = True) -> contextlib.AbstractContextManager[None]:
+        nonlocal waited
+        waited += bool(lab.person.shown)
+        if waited > minutes:
+            held.close()
+        return locks(store, wait=wait)
+
+    lab.person.meanwhile = lambda: held.enter_context(locks(lab.store))
+    monkeypatch.setattr(FileStore, "lock", lock)
+    with held, contextlib.nullcontext() if minutes < 5 else pytest.raises(LockedError):
+        lab.signs_in()
+    assert (lab.file.read_bytes() == before) == (minutes == 5)
 
 
 def test_a_clock_that_is_ahead_costs_one_renewal(lab: Lab) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.login import told
 from keyfob.credentials.record import SignsIn
-from keyfob.errors import UsageError
+from keyfob.errors import LockedError, UsageError
 
 if TYPE_CHECKING:
-    from keyfob.credentials.login import Login
-    from keyfob.credentials.record import Record
+    from keyfob.credentials.login import Login, Saved
+    from keyfob.credentials.record import Data, Record
     from keyfob.providers import Provider
+
+
+# How often the lock is waited for, a minute each: longer than any issuer is, while the old login is being renewed.
+_PATIENCE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +46,13 @@ def sign_in(provider: Provider, flow: str, *, replace_damaged: bool = False, rev
     provider.see_that_one_may_sign_in()
     login.see_that_one_can_be_saved(replace_damaged=replace_damaged)
     with told(provider.id, login.command), login.records.sign_in(flow, provider.workspaces) as data:
-        saved = login.save(data, replace_damaged=replace_damaged)
+        saved = _saved(login, data, replace_damaged=replace_damaged)
     return SignedIn(saved.record, login.revoke_replaced(saved) if revoke_old else None)
+
+
+def _saved(login: Login, data: Data, *, replace_damaged: bool) -> Saved:
+    """Save it; nobody has to sign in again because somebody else was renewing the old login just then."""
+    for _ in range(_PATIENCE - 1):
+        with contextlib.suppress(LockedError):
+            return login.save(data, replace_damaged=replace_damaged)
+    return login.save(data, replace_damaged=replace_damaged)
