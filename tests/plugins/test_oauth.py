@@ -491,11 +491,16 @@ def test_a_secret_that_is_typed_is_stored_and_renews(program):
 
 
 def test_a_program_that_was_refused_says_why(program):
-    """And stores nothing."""
+    """And stores nothing; the issuer is not asked again with each request."""
     program.issuer.answers[TOKEN] = [(401, {"error": "invalid_client", "error_description": "wrong secret"})]
-    with pytest.raises(SignInError, match=r"sso\.test answered 401: wrong secret"):
-        program.token()
+    source = program.provider().source
+    for _ in range(3):
+        with pytest.raises(SignInError, match=r"sso\.test answered 401: wrong secret"):
+            source.get()
     assert not program.file.exists()
+    assert len(program.issuer.requests(TOKEN)) == 1
+    program.now += 11
+    assert source.get().token == "AT1"
 
 
 def test_its_secret_is_not_spent_by_a_renewal(program):

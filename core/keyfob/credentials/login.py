@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from keyfob.errors import Fault
 
 _ORIGIN = "origin"
+# Seconds from one sign-in without anybody that failed to the next.
+_AGAIN_AFTER = 10.0
 # Characters that a new login has at the least, ChatGPT's and any other: not every keyring takes as many.
 _LEAST_SHARED, _LEAST = 3_000, 300
 _ENDS_BY_ITSELF = "it cannot be revoked from here, and ends by itself"
@@ -89,6 +91,7 @@ class Login:
         self.send = send
         self.warn = warn
         self._origin = origin
+        self._in_vain: tuple[float, SignInError | None] = (0.0, None)
         self.shared = origin is None
         self._rotation = records if isinstance(records, Rotation) else None
         self.renewal = (
@@ -176,18 +179,29 @@ class Login:
         way = self.unattended
         if way is None or not isinstance(self.records, SignsIn):
             raise self.missing()
+        self._heed_what_was_in_vain()
         with self.store.lock():
             record = self._useful()
             return self._signed_in(self.records, way) if record is None else record
+
+    def _heed_what_was_in_vain(self) -> None:
+        """A program that is refused must not ask its issuer with each request of its own."""
+        until, error = self._in_vain
+        if error is not None and 0 < until - self.clock() <= _AGAIN_AFTER:
+            raise SignInError(str(error), hint=error.hint)
 
     def _signed_in(self, records: SignsIn, way: str) -> Record:
         """The same, once it is known that the place takes a login. With the lock held."""
         with self.store.writing():
             self.store.probe(self._least)
-        with told(self.provider, self.command), records.sign_in(way) as data:
-            record = self._sendable(data)
-            with self.store.writing():
-                self.store.replace(self._bound(data))
+        try:
+            with told(self.provider, self.command), records.sign_in(way) as data:
+                record = self._sendable(data)
+                with self.store.writing():
+                    self.store.replace(self._bound(data))
+        except SignInError as error:
+            self._in_vain = (self.clock() + _AGAIN_AFTER, SignInError(str(error), hint=error.hint))
+            raise
         return record
 
     def missing(self) -> CredentialError:
