@@ -33,7 +33,7 @@ from keyfob.testing.issuer import jwt
 from keyfob.testing.model_server import Answer, ModelServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 KINDS = ("access-token", "argument", "bearer", "command", "dotenv", "environment", "header", "header-variable",
@@ -163,9 +163,9 @@ COMMANDS = (
 EXPORTED = (keyfob.Credential, keyfob.Host, keyfob.KeyfobError, keyfob.Provider, keyfob.SecretHeaders)
 
 
-def seen_in(text: str) -> list[str]:
+def seen_in(text: str, canaries: Mapping[str, str] = CANARIES) -> list[str]:
     """The kinds of canary in a text."""
-    return [kind for kind, value in CANARIES.items() if value in text]
+    return [kind for kind, value in canaries.items() if value in text]
 
 
 def around(value: str, text: str) -> str:
@@ -186,6 +186,11 @@ class Ears:
         self._capfd, self._caplog = capfd, caplog
         self._told: list[str] = []
         self._warned = warned
+        self._canaries = dict(CANARIES)
+
+    def learn(self, **secrets: str) -> None:
+        """Secrets of another kind, which nobody could know beforehand: they are listened for too, from the start."""
+        self._canaries |= secrets
 
     def tell(self, text: str) -> None:
         """Something that was not printed but could be."""
@@ -211,7 +216,8 @@ class Ears:
         """The kinds of canary that were said up to now, each with where."""
         records = [logging.Formatter().format(record) for record in self._caplog.get_records("call")]
         texts = [*self._capfd.readouterr(), *records, *(str(warned.message) for warned in self._warned), *self._told]
-        return [f"{kind}: {around(CANARIES[kind], text)}" for text in texts for kind in seen_in(text)]
+        known = self._canaries
+        return [f"{kind}: {around(known[kind], text)}" for text in texts for kind in seen_in(text, known)]
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from keyfob.credentials.exchange import json_object
 from keyfob.errors import DeniedError, SignInError
@@ -63,7 +64,17 @@ def refused(answer: Answer, request: Exchange) -> SignInError:
 def _secrets(request: Exchange) -> list[str]:
     """What was sent and is nobody's business: some issuers repeat the code that they refuse."""
     sent = [*parse_qsl(request.body.decode("utf-8", "replace")), *json_object(request.body).items()]
-    return [value for name, value in sent if name in _SECRETS and isinstance(value, str) and value]
+    named = [value for name, value in sent if name in _SECRETS and isinstance(value, str) and value]
+    return named + _clients_secret(request)
+
+
+def _clients_secret(request: Exchange) -> list[str]:
+    """The same of the header that it may be in (RFC 6749, section 2.3.1): as it is, and as it went out."""
+    kind, _, pair = request.headers.get("Authorization", "").partition(" ")
+    if kind != "Basic":
+        return []
+    quoted = base64.b64decode(pair).decode("ascii", "replace").partition(":")[2]
+    return [each for each in (pair, quoted, unquote_plus(quoted)) if each]
 
 
 def error_code(document: Mapping[str, Any]) -> str | None:
