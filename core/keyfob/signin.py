@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from keyfob.providers import Provider
 
 
-# How often the lock is waited for, a minute each: longer than any issuer is, while the old login is being renewed.
+# The lock is waited for so often, a minute each: no renewal of the old login takes as long.
 _PATIENCE = 5
 
 
