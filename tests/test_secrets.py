@@ -454,7 +454,7 @@ ABOUT_LOGINS = (
     ("status",),
     ("status", "--json"),
     ("login", "status", "PROVIDER"),
-    ("login", "PROVIDER"),
+    ("login", "stored"),
     ("login", "PROVIDER", "--with-api-key", "{misplaced}"),
     ("login", "{misplaced}", "--with-api-key"),
     ("login", "--api-key", "{misplaced}"),
