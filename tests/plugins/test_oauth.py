@@ -19,6 +19,7 @@ from keyfob.errors import (
     MissingCredentialError,
     NotSignedInError,
     OtherOriginError,
+    PolicyError,
     RefusedError,
     RenewalError,
     RoutingError,
@@ -132,9 +133,9 @@ class Corp:
         self.now = NOW
         self.write(PEOPLE)
 
-    def write(self, table, entry=""):
+    def write(self, table, entry="", base_url="https://llm.test/v1"):
         self.path = self.home.write(
-            f'[model_providers.corp]\nbase_url = "https://llm.test/v1"\n{entry}\n[model_providers.corp.oauth]\n{table}',
+            f'[model_providers.corp]\nbase_url = "{base_url}"\n{entry}\n[model_providers.corp.oauth]\n{table}',
             "keyfob.toml",
         )
 
@@ -397,6 +398,24 @@ def test_how_long_it_lives_may_be_said_in_any_way(corp, expires_in, expires_at):
     """As a number or as text; what is neither says nothing."""
     corp.issuer.fields["expires_in"] = expires_in
     assert corp.sign_in().record.expires_at == expires_at
+
+
+@pytest.mark.parametrize("table", [PEOPLE, PROGRAM])
+def test_a_rule_on_what_goes_to_openai_holds_for_it_too(corp, table):
+    """Nobody is sent anywhere, and nothing is stored; at another origin it is nobody's business."""
+    corp.home.environ["CORP_SECRET"] = "env-secret"
+    corp.home.write('forced_login_method = "chatgpt"')
+    corp.write(table)
+    corp.sign_in()
+    corp.file.unlink()
+    corp.issuer.asked.clear()
+    corp.write(table, base_url="https://api.openai.com/v1")
+    with pytest.raises(PolicyError, match="forced_login_method"):
+        corp.sign_in()
+    assert corp.issuer.asked == []
+    with pytest.raises((PolicyError, NotSignedInError)):
+        corp.token()
+    assert not corp.file.exists()
 
 
 # A client with a secret
