@@ -158,13 +158,7 @@ class SignIn:
 
     def _prompt(self) -> tuple[Prompt, str]:
         """What to show, and the code of the device itself. OpenAI says nothing of address and time: they are known."""
-        request = self._json("usercode", {"client_id": CLIENT_ID})
-        answer = self._context.send(request)
-        if answer.status == 404:
-            raise disabled(self._host)
-        if not answer.ok:
-            raise refused(answer, request)
-        document = answer.document()
+        document = self._usercode()
         device = text(document, "device_auth_id")
         if device is None:
             raise SignInError(f"{self._host} answered without a device_auth_id")
@@ -175,6 +169,15 @@ class SignIn:
             "interval": document.get("interval"),
         }
         return prompt_of(standard, self._host), device
+
+    def _usercode(self) -> Mapping[str, Any]:
+        request = self._json("usercode", {"client_id": CLIENT_ID})
+        answer = self._context.send(request)
+        if answer.status == 404:
+            raise disabled(self._host)
+        if not answer.ok:
+            raise refused(answer, request)
+        return answer.document()
 
     def _entered(self, prompt: Prompt, device: str) -> Granted:
         interaction = self._context.interaction

@@ -61,25 +61,30 @@ def device_tokens(
     endpoint: the device authorization endpoint. fields: of its request, such as `scope`. clock: seconds since the
     epoch. Raises SignInError, UnreachableError, UnansweredError, ConfigError.
     """
-    request = client.device(endpoint, **fields)
-    answer = send(request)
-    if not answer.ok:
-        raise answers.refused(answer, request)
-    document = answer.document()
-    device_code, prompt = answers.text(document, "device_code"), prompt_of(document, answers.host(request))
-    if device_code is None:
-        raise SignInError(f"{answers.host(request)} answered without a device_code")
-    polling = client.request(token_endpoint, GRANT, {"device_code": device_code})
+    prompt, device_code = _started(client.device(endpoint, **fields), send)
+    request = client.request(token_endpoint, GRANT, {"device_code": device_code})
 
     def ask() -> Mapping[str, Any] | None:
-        answer = send(polling)
+        answer = send(request)
         if answer.ok:
-            return answers.tokens(answer, polling)
-        heed(answer, polling, pending=answers.error_code(answer.document()) == "authorization_pending")
+            return answers.tokens(answer, request)
+        heed(answer, request, pending=answers.error_code(answer.document()) == "authorization_pending")
         return None
 
     invite(prompt, interaction)
     return polled(ask, prompt, interaction, clock)
+
+
+def _started(request: Exchange, send: Send) -> tuple[Prompt, str]:
+    """What to show, and the code of the device itself."""
+    answer = send(request)
+    if not answer.ok:
+        raise answers.refused(answer, request)
+    document = answer.document()
+    device_code = answers.text(document, "device_code")
+    if device_code is None:
+        raise SignInError(f"{answers.host(request)} answered without a device_code")
+    return prompt_of(document, answers.host(request)), device_code
 
 
 def prompt_of(document: Mapping[str, Any], host: str) -> Prompt:
