@@ -41,7 +41,8 @@ def measure(rounds: int) -> Iterator[Row]:
     os.environ.update(clients.ENVIRONMENT)
     with tempfile.TemporaryDirectory() as folder:
         home = make_home(os.path.join(folder, "home"), 20, f'env_key = "LAB_KEY"\n{_STORED}')
-        token = write_login(home, Issuer().login())["tokens"]["access_token"]
+        with Issuer() as issuer:
+            token = write_login(home, issuer.login())["tokens"]["access_token"]
         host = Host(places=Places(home.codex_home, system=os.path.join(folder, "system"), cache=home.cache))
         kinds = dict(_kinds(host, token))
         workers = {(kind, name): Worker(make) for kind, cases in kinds.items() for name, make in cases.items()}

@@ -68,7 +68,8 @@ def _of_logins(folder: str) -> dict[str, Callable[[], float]]:
     chatgpt, api_key = (
         make_home(os.path.join(folder, name), PROVIDERS, "requires_openai_auth = true") for name in ("chatgpt", "key")
     )
-    token = write_login(chatgpt, Issuer().login())["tokens"]["access_token"]
+    with Issuer() as issuer:
+        token = write_login(chatgpt, issuer.login())["tokens"]["access_token"]
     write_login(api_key, {"auth_mode": "apikey", "OPENAI_API_KEY": KEY})
     other = make_home(os.path.join(folder, "other"), PROVIDERS, 'env_key = "UNSET_KEY"')
     write_key(other)

@@ -60,7 +60,8 @@ def test_a_stored_login_costs_a_request_no_system_call_but_one_stat_in_5_s(tmp_p
         "requires_openai_auth = true\n",
         encoding="utf-8",
     )
-    login = Issuer().login()
+    with Issuer() as issuer:
+        login = issuer.login()
     (tmp_path / "auth.json").write_text(json.dumps(login), encoding="utf-8")
     (tmp_path / "auth.json").chmod(0o600)
     log = tmp_path / "strace.log"
