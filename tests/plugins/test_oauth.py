@@ -709,6 +709,9 @@ def test_one_that_cannot_be_revoked_may_stay_valid(corp):
     corp.sign_in()
     login = corp.provider().login
     assert "names no revocation_endpoint" in login.remove([login.store]).still_valid[0]
+    corp.issuer.fields["refresh_token"] = None
+    corp.sign_in()
+    assert "ends by itself" in login.remove([login.store]).still_valid[0]
 
 
 def test_what_is_carried_elsewhere_renews_nothing(program):

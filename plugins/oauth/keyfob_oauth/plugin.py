@@ -174,7 +174,7 @@ class OAuthLogins:
 
         if login.MADE_WITH not in data:
             return None
-        return rotation.revocation(self.read(data).data, self._client(data))
+        return rotation.revocation(self.read(data), self._client(data))
 
     def _client(self, data: Mapping[str, Any]) -> Client:
         from keyfob.plugin.oauth import Client

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from keyfob.plugin import Answer, CredentialError, Exchange, Record
 from keyfob.plugin.oauth import Client, error_code
 from keyfob_oauth import login
@@ -26,16 +23,18 @@ def renewal(record: Record, options: Options, client: Client) -> Exchange:
     return client.refresh(url, record.secret or "", **options.asked_again)
 
 
-def revocation(data: Mapping[str, Any], client: Client) -> Exchange:
+def revocation(record: Record, client: Client) -> Exchange | None:
     """The request that ends a login (RFC 7009): by its refresh token, with which the access token ends at most issuers.
 
-    data: the login. Raises CredentialError where its issuer has no endpoint for that.
+    Without an endpoint for that, there is none for what ends by itself; any other login raises CredentialError.
     """
-    url = data.get(login.REVOCATION_ENDPOINT)
-    if not isinstance(url, str):
-        raise CredentialError(f"its issuer names no {login.REVOCATION_ENDPOINT}")
-    name = login.REFRESH if data.get(login.REFRESH) else login.ACCESS
-    return client.revocation(url, data[name], hint=name)
+    url = record.data.get(login.REVOCATION_ENDPOINT)
+    if isinstance(url, str):
+        name = login.REFRESH if login.REFRESH in record.data else login.ACCESS
+        return client.revocation(url, record.data[name], hint=name)
+    if record.secret is None:
+        return None
+    raise CredentialError(f"its issuer names no {login.REVOCATION_ENDPOINT}")
 
 
 def refusal(answer: Answer, options: Options) -> str | None:
