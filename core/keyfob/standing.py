@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from keyfob.credentials import timing
+from keyfob.credentials.record import SignsIn
 from keyfob.credentials.renewal import failure, lost
 from keyfob.errors import CredentialError, DamagedLoginError, KeyfobError, OtherOriginError, PolicyError, StoreError
 from keyfob.plugin.contract import State
@@ -166,7 +167,7 @@ def _failed(login: Login, outcome: Outcome, found: Standing) -> Standing:
 def state_of(login: Login, found: Standing) -> State:
     """The same as `explain` and `providers` tell it."""
     variable = login.records.variable
-    headers: tuple[str, ...] = ("Authorization",)
+    headers = login.records.headers if isinstance(login.records, SignsIn) else ("Authorization",)
     expires_at = None
     if found.record is not None and found.usable:
         headers = tuple(login.records.credential(found.record).headers)

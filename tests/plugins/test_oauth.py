@@ -263,7 +263,9 @@ def test_codexs_half_stands_beside_it(corp):
 def test_the_header_is_the_one_that_is_configured(corp, lines, name, value):
     """Bearer in Authorization, else nothing before the token, unless that is said; the entry's own gives way."""
     corp.write(PEOPLE + lines, f'http_headers = {{ "{name}" = "other" }}')
+    assert corp.provider().state().headers == (name,)
     corp.sign_in()
+    assert corp.provider().state().headers == (name,)
     assert dict(corp.provider().headers().items())[name] == value
 
 

@@ -184,6 +184,11 @@ class SignsIn(Records, Protocol):
         ...
 
     @property
+    def headers(self) -> tuple[str, ...]:
+        """The names of the headers that every login of its sets."""
+        ...
+
+    @property
     def configuration(self) -> str:
         """What its logins are bound to beside the origin: a word, without a secret, that `data["configuration"]` of a
         stored one repeats; "" for nothing. The warm path compares the two."""

@@ -95,6 +95,11 @@ class OAuthLogins:
         return PROGRAM if self._options.by_itself and self._of_environment() else None
 
     @property
+    def headers(self) -> tuple[str, ...]:
+        """The one that is configured."""
+        return (self._options.header,)
+
+    @property
     def configuration(self) -> str:
         """See `keyfob_oauth.login`."""
         return login.configuration(self._options)

@@ -41,6 +41,7 @@ class OpenAILogins:
     flows = ("browser", "device")
     unattended = None
     configuration = ""
+    headers = ("Authorization",)
     missing = None
 
     def __init__(self, provider: str, context: Context, known: dict[str, Mapping[str, Any]]) -> None:
