@@ -12,7 +12,7 @@ import pytest
 import keyfob_openai.sign_in
 from keyfob.credentials.journal import Intent, Journal, Outcome, Skew, Stage
 from keyfob.errors import DamagedLoginError, LockedError, PolicyError, SignInError, StoreError, UsageError
-from keyfob.signin import flows, sign_in
+from keyfob.signin import sign_in
 from keyfob.stores.file import FileStore
 from keyfob.testing.issuer import Issuer
 
@@ -148,7 +148,7 @@ class TestBeforeAnybodyIsAsked:
         """An entry with `env_key`."""
         provider = lab.home.provider(LAB.replace("requires_openai_auth = true", 'env_key = "KEY"'))
         assert provider.login is not None
-        assert flows(provider.login) == ()
+        assert provider.login.flows == ()
         with pytest.raises(UsageError, match="x: there is no signing in to it"):
             sign_in(provider, "browser")
 

@@ -28,11 +28,6 @@ class SignedIn:
     still_valid: str | None = None
 
 
-def flows(login: Login) -> tuple[str, ...]:
-    """How one can sign in to it, the usual way first; none where a key or a token is all that it takes."""
-    return login.records.flows if isinstance(login.records, SignsIn) else ()
-
-
 def sign_in(provider: Provider, flow: str, *, replace_damaged: bool = False, revoke_old: bool = False) -> SignedIn:
     """Sign in, and store what comes of it. A login that is there stays until that is done.
 

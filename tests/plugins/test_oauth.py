@@ -27,7 +27,7 @@ from keyfob.errors import (
     StoreError,
 )
 from keyfob.plugin import Answer
-from keyfob.signin import flows, sign_in
+from keyfob.signin import sign_in
 from keyfob.testing.issuer import jwt
 from keyfob.testing.model_server import ModelServer
 
@@ -149,7 +149,7 @@ class Corp:
 
     def sign_in(self, flow=None):
         provider = self.provider()
-        return sign_in(provider, flow or flows(provider.login)[0])
+        return sign_in(provider, flow or provider.login.flows[0])
 
     def token(self):
         return self.provider().credential().token
@@ -313,7 +313,7 @@ def test_with_written_endpoints_nothing_is_discovered(corp):
     corp.write(f'client_id = "keyfob"\nauthorization_endpoint = "{ISSUER}/a"\ntoken_endpoint = "{TOKEN}"')
     corp.sign_in()
     assert [url for url, *_ in corp.issuer.asked] == [TOKEN]
-    assert flows(corp.provider().login) == ("browser",)
+    assert corp.provider().login.flows == ("browser",)
 
 
 @pytest.mark.parametrize("back", [{}, {"iss": "https://evil.test"}])

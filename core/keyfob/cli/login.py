@@ -11,7 +11,6 @@ from keyfob.cli.secret import agreed, secret
 from keyfob.cli.text import homely
 from keyfob.cli.ways import way
 from keyfob.errors import DamagedLoginError, PortError, UsageError
-from keyfob.signin import flows, sign_in
 
 if TYPE_CHECKING:
     from keyfob.cli.commands import Parser
@@ -98,11 +97,13 @@ def _given_up(login: Login, session: Session) -> bool:
 
 def _sign_in(login: Login, flow: str, session: Session, *, replace: bool, revoke_old: bool) -> SignedIn:
     """Sign in; where the browser has no port to come back to, with a code, if that is wanted."""
+    from keyfob.signin import sign_in
+
     provider = session.host.provider(login.provider)
     try:
         return sign_in(provider, flow, replace_damaged=replace, revoke_old=revoke_old)
     except PortError as error:
-        if flow == "device" or "device" not in flows(login):  # a code was no way either
+        if flow == "device" or "device" not in login.flows:  # a code was no way either
             raise
         if not agreed(f"{error}. Sign in with a code instead?", session.terminal):
             error.hint = f"{login.command} --device-auth"

@@ -10,7 +10,6 @@ import contextlib
 import subprocess
 from typing import TYPE_CHECKING
 
-from keyfob.carrying import move, without_renewal
 from keyfob.cli.ending import undisturbed
 from keyfob.cli.exec import started
 from keyfob.cli.logins import described, login_of
@@ -69,6 +68,8 @@ def run(options: argparse.Namespace, session: Session) -> int:
 
 def _lend(login: Login, command: Sequence[str] | None, session: Session) -> int:
     """Give away what can be used in two places."""
+    from keyfob.carrying import without_renewal
+
     record, carried = without_renewal(session.host.provider(login.provider), login)
     if command:
         _hand_over(carried, command, session.environ)
@@ -85,6 +86,8 @@ def _lend(login: Login, command: Sequence[str] | None, session: Session) -> int:
 
 def _move(login: Login, command: Sequence[str], session: Session) -> int:
     """Give all of it away."""
+    from keyfob.carrying import move
+
     provider = session.host.provider(login.provider)
     places = session.host.stores(provider.route.plugin, provider.id)
     with contextlib.ExitStack() as until_it_is_removed:

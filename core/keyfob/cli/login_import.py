@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from keyfob.carrying import LARGEST, Carried, take
 from keyfob.cli.logins import described, login_of, logins, see_that_it_is_kept
 from keyfob.cli.secret import typing
 from keyfob.cli.text import homely
@@ -18,6 +17,7 @@ from keyfob.errors import CarriedLoginError, DamagedLoginError, OccupiedError, U
 if TYPE_CHECKING:
     import argparse
 
+    from keyfob.carrying import Carried
     from keyfob.cli.commands import Parser
     from keyfob.cli.run import Session
     from keyfob.credentials.login import Login, Saved
@@ -38,6 +38,8 @@ def arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace, session: Session) -> int:
     """Read it, judge it, store it."""
+    from keyfob.carrying import LARGEST, Carried
+
     if typing():
         hint = "keyfob login export PROVIDER | ssh HOST keyfob login import"
         raise UsageError("a login comes through a pipe, from another machine", hint=hint)
@@ -71,6 +73,8 @@ def _plugin(login: Login, session: Session) -> str:
 
 
 def _taken(carried: Carried, login: Login, session: Session, *, replace: bool) -> Saved:
+    from keyfob.carrying import take
+
     provider = session.host.provider(login.provider)
     places = session.host.stores(provider.route.plugin, provider.id)
     try:

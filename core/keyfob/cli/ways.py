@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from keyfob.cli.browsers import unseen
 from keyfob.cli.secret import typing
 from keyfob.errors import UsageError
-from keyfob.signin import flows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +26,7 @@ WAYS = {
 
 def way(login: Login, named: Sequence[str], terminal: Terminal, environ: Mapping[str, str]) -> str:
     """The way that is named, or chosen. Raises UsageError."""
-    possible = [*flows(login), *login.records.methods]
+    possible = [*login.flows, *login.records.methods]
     if len(named) > 1:
         raise UsageError("one way at a time", hint=_listed(login, possible))
     if named and named[0] not in possible:
@@ -35,7 +34,7 @@ def way(login: Login, named: Sequence[str], terminal: Terminal, environ: Mapping
         raise UsageError(message, hint=_listed(login, possible))
     if named:
         return named[0]
-    if not flows(login):
+    if not login.flows:
         kinds = " or ".join(WAYS[each][0] for each in possible)
         raise UsageError(f"say how to sign in to {login.provider}: {kinds}", hint=_listed(login, possible))
     if len(possible) > 1 and typing() and terminal.attended and not terminal.json:
@@ -60,7 +59,7 @@ def _chosen(login: Login, possible: Sequence[str], why: str | None, terminal: Te
 
 def _words(login: Login, each: str) -> str:
     """What it is called in the menu; OpenAI's login is one with ChatGPT to most people."""
-    return ("with ChatGPT, " if login.shared and each in flows(login) else "") + WAYS[each][0]
+    return ("with ChatGPT, " if login.shared and each in login.flows else "") + WAYS[each][0]
 
 
 def _listed(login: Login, possible: Sequence[str]) -> str:

@@ -153,6 +153,11 @@ class Login:
         return self.stored() if given is None else self.records.of_environment(given)
 
     @property
+    def flows(self) -> tuple[str, ...]:
+        """How one can sign in to it, the usual way first; none where a key or a token is all that it takes."""
+        return self.records.flows if isinstance(self.records, SignsIn) else ()
+
+    @property
     def unattended(self) -> str | None:
         """The way to sign in that takes nobody; None where it takes a person."""
         return self.records.unattended if isinstance(self.records, SignsIn) else None
