@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from keyfob.plugin import Context, SignsIn
+from keyfob.routing.isolation import whole_records
+
 from .pages import Block, blocks
 
 if TYPE_CHECKING:
@@ -37,3 +40,14 @@ def test_a_plugins_file_passes_its_tests(block: Block, site_folder: Path) -> Non
     assert bool(tests) == module.__name__.startswith("test_")
     for test in tests:
         test()
+
+
+def test_the_plugin_that_signs_in_is_whole(site_folder: Path) -> None:
+    """Its records have all that the contract asks for, and what they have of SignsIn itself is the usual."""
+    for block in blocks("python", "write-a-plugin.md"):
+        (site_folder / str(block.title)).write_text(block.text, "utf-8")
+    importlib.invalidate_caches()
+    context = Context(environ={}, clock=lambda: 0.0)
+    records = whole_records(importlib.import_module("keyfob_desk").DeskKeys(context), "the page")
+    assert isinstance(records, SignsIn)
+    assert (records.flows, records.unattended, records.headers) == (("browser",), None, ("Authorization",))

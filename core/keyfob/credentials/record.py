@@ -171,7 +171,10 @@ class Rotation(Records, Protocol):
 
 @runtime_checkable
 class SignsIn(Records, Protocol):
-    """The same for logins that a person, or the program itself, makes at an issuer."""
+    """The same for logins that a person, or the program itself, makes at an issuer.
+
+    Derive from it, for what is the same for most: that it takes a person, the header, and that nothing else binds one.
+    """
 
     @property
     def flows(self) -> tuple[str, ...]:
@@ -181,18 +184,18 @@ class SignsIn(Records, Protocol):
     @property
     def unattended(self) -> str | None:
         """The one of them that takes nobody, and can be gone now; None where it takes a person. Cheap."""
-        ...
+        return None
 
     @property
     def headers(self) -> tuple[str, ...]:
         """The names of the headers that every login of its sets."""
-        ...
+        return ("Authorization",)
 
     @property
     def configuration(self) -> str:
         """What its logins are bound to beside the origin: a word, without a secret, that `data["configuration"]` of a
         stored one repeats; "" for nothing. The warm path compares the two."""
-        ...
+        return ""
 
     def sign_in(self, flow: str, workspaces: tuple[str, ...] = ()) -> AbstractContextManager[Data]:
         """Sign in, and yield the login to store.
