@@ -94,7 +94,7 @@ def _move(login: Login, command: Sequence[str], session: Session) -> int:
 
         def hand_over(record: Record, carried: Carried) -> None:
             session.terminal.note(f"{described(login, record)}: handing all of it to {command[0]}")
-            with _told_that_it_stays(login, session.terminal):
+            with _told_that_it_stays(login, record, session.terminal):
                 _hand_over(carried, command, session.environ)
             until_it_is_removed.enter_context(undisturbed())
 
@@ -103,10 +103,12 @@ def _move(login: Login, command: Sequence[str], session: Session) -> int:
 
 
 @contextlib.contextmanager
-def _told_that_it_stays(login: Login, terminal: Terminal) -> Iterator[None]:
+def _told_that_it_stays(login: Login, record: Record, terminal: Terminal) -> Iterator[None]:
     """Around the handing over: where that was broken off, nobody knows how far it came."""
-    stays = f"{login.provider}: the login stays here. If it is stored there too, the first renewal ends the other one"
-    mend = f"keyfob logout {login.provider} --local, on one of the two, before either renews it"
+    stays = f"{login.provider}: the login stays here; it may be stored there, too"
+    mend = f"keyfob logout {login.provider} --local, on one of the two"
+    if record.secret is not None:
+        stays, mend = f"{stays}, and then the first renewal ends the other", f"{mend}, before either renews it"
     try:
         yield
     except UnconfirmedError as error:
