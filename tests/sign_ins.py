@@ -19,6 +19,7 @@ import vcr
 
 from keyfob import Host
 from keyfob.config.places import Places
+from keyfob.credentials.ending import sign_out
 from keyfob.errors import RefusedError
 from keyfob.signin import sign_in
 from keyfob.testing.issuer import jwt
@@ -138,7 +139,7 @@ class Scene:
         """Sign out; why the login may still be valid."""
         login = self.provider.login
         assert login is not None
-        return login.remove([login.store]).still_valid
+        return sign_out(login, [login.store]).still_valid
 
 
 # The sign-ins: each returns what came of it.

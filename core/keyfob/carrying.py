@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from keyfob.credentials.ending import remove_carried
 from keyfob.credentials.login import told
 from keyfob.credentials.record import SignsIn
 from keyfob.errors import (
@@ -27,7 +28,8 @@ from keyfob.stores.file import parsed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from keyfob.credentials.login import Login, Saved, SignedOut
+    from keyfob.credentials.ending import SignedOut
+    from keyfob.credentials.login import Login, Saved
     from keyfob.credentials.record import Data, Record
     from keyfob.credentials.store import Store
     from keyfob.providers import Provider
@@ -167,7 +169,7 @@ def move(
     with login.store.lock():
         record = _settled(login)
         hand_over(record, _carried(provider, record.data))
-        return login.remove_carried(record, places)
+        return remove_carried(login, record, places)
 
 
 def _settled(login: Login) -> Record:

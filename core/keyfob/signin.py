@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from keyfob.credentials.ending import revoke_replaced
 from keyfob.credentials.login import told
 from keyfob.credentials.record import SignsIn
 from keyfob.errors import LockedError, UsageError
@@ -42,7 +43,7 @@ def sign_in(provider: Provider, flow: str, *, replace_damaged: bool = False, rev
     login.see_that_one_can_be_saved(replace_damaged=replace_damaged)
     with told(provider.id, login.command), login.records.sign_in(flow, provider.workspaces) as data:
         saved = _saved(login, data, replace_damaged=replace_damaged)
-    return SignedIn(saved.record, login.revoke_replaced(saved) if revoke_old else None)
+    return SignedIn(saved.record, revoke_replaced(login, saved) if revoke_old else None)
 
 
 def _saved(login: Login, data: Data, *, replace_damaged: bool) -> Saved:

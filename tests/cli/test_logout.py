@@ -8,8 +8,9 @@ import os
 import pytest
 from keyring.errors import KeyringLocked
 
+from keyfob.cli import logout
+from keyfob.credentials.ending import sign_out
 from keyfob.credentials.journal import Stage
-from keyfob.credentials.login import Login
 from keyfob.host import Host
 from keyfob.testing.issuer import Issuer
 from keyfob.testing.model_server import Answer, ModelServer
@@ -238,15 +239,14 @@ def test_it_is_done_under_the_locks(keyfob, monkeypatch):
     """keyfob's own, which a renewal holds, and those that Codex takes."""
     write_login(keyfob, API_KEY)
     held = []
-    remove = Login.remove
 
-    def told(self, places, **options):
+    def told(login, places, **options):
         for place in places:
             for name in ("lock", "writing", "clear", "remove"):
                 monkeypatch.setattr(place, name, _told(held, name, getattr(place, name)))
-        return remove(self, places, **options)
+        return sign_out(login, places, **options)
 
-    monkeypatch.setattr(Login, "remove", told)
+    monkeypatch.setattr(logout, "sign_out", told)
     assert keyfob("logout", "corp").code == 0
     assert held == ["lock", "writing", "clear", "remove"]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.credentials.worlds import World
 
+from keyfob.credentials.ending import sign_out
 from keyfob.credentials.exchange import Answer, UnansweredError, UnreachableError
 from keyfob.credentials.journal import Intent, Journal, Stage
 from keyfob.credentials.login import told
@@ -113,14 +114,14 @@ class TestRemove:
     def test_the_login_is_revoked_and_removed(self, world: World) -> None:
         """With all that lies beside it, but for the lock."""
         world.store.note(Journal(forced_at=1.0))
-        done = world.login().remove([world.store])
+        done = sign_out(world.login(), [world.store])
         assert (done.removed, done.failed, done.still_valid) == ((str(world.path),), (), ())
         assert world.issuer.revoked == ["R1"]
         assert [path.name for path in world.path.parent.iterdir() if not path.name.endswith(".lock")] == []
 
     def test_without_revoking_nobody_is_told(self, world: World) -> None:
         """It may be in use elsewhere."""
-        assert world.login().remove([world.store], revoke=False).removed
+        assert sign_out(world.login(), [world.store], revoke=False).removed
         assert not world.issuer.revoked
 
     def test_the_successor_that_is_only_staged_is_revoked(self, world: World) -> None:
@@ -128,20 +129,20 @@ class TestRemove:
         answer = world.issuer.renewed("R1")
         world.store.prepare(world.disk)
         world.store.put_stage(Stage(world.record.fingerprint, answer.body))
-        world.login().remove([world.store])
+        sign_out(world.login(), [world.store])
         assert world.issuer.revoked == ["R2"]
 
     def test_the_successor_is_revoked_where_the_record_is_gone(self, world: World) -> None:
         """Somebody signed out elsewhere after a renewal was killed: its answer is the login that lives."""
         self.orphan(world)
-        done = world.login().remove([world.store])
+        done = sign_out(world.login(), [world.store])
         assert (done.removed, done.still_valid, world.issuer.revoked) == ((world.store.place,), (), ["R2"])
         assert world.store.stage() is None
 
     def test_unless_nobody_knows_for_which_origin_it_is(self, own: World) -> None:
         """Then it is told that it may still be valid."""
         self.orphan(own)
-        done = own.login().remove([own.store])
+        done = sign_out(own.login(), [own.store])
         assert (done.removed, own.issuer.revoked) == ((own.store.place,), [])
         assert "an origin that it does not name" in done.still_valid[0]
 
@@ -158,7 +159,7 @@ class TestRemove:
         parent = world.record.fingerprint if body == b"<html>" else "another"
         world.store.prepare(world.disk)
         world.store.put_stage(Stage(parent, body))
-        world.login().remove([world.store])
+        sign_out(world.login(), [world.store])
         assert world.issuer.revoked == ["R1"]
 
     @pytest.mark.parametrize(
@@ -180,33 +181,33 @@ class TestRemove:
             return came
 
         monkeypatch.setattr(world.issuer, "send", send)
-        done = world.login().remove([world.store])
+        done = sign_out(world.login(), [world.store])
         assert (done.still_valid, world.path.exists()) == ((said,), False)
 
     def test_the_issuer_of_another_origin_is_not_told(self, own: World) -> None:
         """The configuration names another one now, and that must not get this login's token."""
         own.sign_in(origin="https://other.example")
-        done = own.login().remove([own.store])
+        done = sign_out(own.login(), [own.store])
         assert (own.issuer.revoked, own.path.exists()) == ([], False)
         assert "was stored for https://other.example" in done.still_valid[0]
 
     def test_of_a_damaged_login_nobody_can_be_told(self, world: World) -> None:
         """It is removed, and that is said."""
         world.path.write_text("{")
-        done = world.login().remove([world.store])
+        done = sign_out(world.login(), [world.store])
         assert (len(done.removed), len(done.still_valid)) == (1, 1)
 
     def test_where_nothing_is_nothing_is_done(self, tmp_path: Path, world: World) -> None:
         """Not even a lock is made."""
         empty = FileStore(str(tmp_path / "elsewhere" / "x.json"))
-        assert world.login().remove([empty]).removed == ()
+        assert sign_out(world.login(), [empty]).removed == ()
         assert not (tmp_path / "elsewhere").exists()
 
     def test_it_waits_for_a_renewal(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """A place that stays locked is told, not raised."""
         monkeypatch.setattr("keyfob.stores.file.DEADLINE", 0.01)
         with world.store.lock():
-            done = world.login().remove([world.store])
+            done = sign_out(world.login(), [world.store])
         assert [type(error) for error in done.failed] == [LockedError]
         assert (world.path.exists(), world.issuer.revoked) == (True, [])
 

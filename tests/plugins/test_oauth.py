@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from keyfob.cli.run import run
+from keyfob.credentials.ending import sign_out
 from keyfob.credentials.exchange import UnansweredError
 from keyfob.errors import (
     ConfigError,
@@ -649,7 +650,7 @@ def test_a_login_of_another_configuration_is_not_used(corp, old, new, part):
     with pytest.raises(OtherOriginError, match=part) as caught:
         provider.credential()
     assert caught.value.hint == "keyfob login corp"
-    assert part in provider.login.remove([provider.login.store]).still_valid[0]
+    assert part in sign_out(provider.login, [provider.login.store]).still_valid[0]
     assert len(corp.issuer.asked) == asked
     assert not corp.file.exists()
 
@@ -698,7 +699,7 @@ def test_it_is_revoked_by_its_refresh_token(corp):
         corp.issuer.fields = more
         corp.sign_in()
         login = corp.provider().login
-        assert login.remove([login.store]).still_valid == ()
+        assert sign_out(login, [login.store]).still_valid == ()
     assert corp.issuer.requests(REVOKE) == [
         {"client_id": "keyfob", "token": "RT1", "token_type_hint": "refresh_token"},
         {"client_id": "keyfob", "token": "AT2", "token_type_hint": "access_token"},
@@ -710,10 +711,10 @@ def test_one_that_cannot_be_revoked_may_stay_valid(corp):
     del corp.issuer.metadata["revocation_endpoint"]
     corp.sign_in()
     login = corp.provider().login
-    assert "names no revocation_endpoint" in login.remove([login.store]).still_valid[0]
+    assert "names no revocation_endpoint" in sign_out(login, [login.store]).still_valid[0]
     corp.issuer.fields["refresh_token"] = None
     corp.sign_in()
-    assert "ends by itself" in login.remove([login.store]).still_valid[0]
+    assert "ends by itself" in sign_out(login, [login.store]).still_valid[0]
 
 
 def test_what_is_carried_elsewhere_renews_nothing(program):

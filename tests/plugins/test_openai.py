@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 import keyfob.httpx
+from keyfob.credentials.ending import sign_out
 from keyfob.credentials.exchange import Answer, Exchange, UnreachableError
 from keyfob.errors import (
     AccountChangedError,
@@ -229,7 +230,7 @@ def test_signing_out_says_that_such_a_login_goes_on(home: Any) -> None:
     for now, still_valid in ((NOW, ("it cannot be revoked from here, and ends by itself",)), (NOW + 3600, ())):
         stored(home, WITHOUT[0])
         found = home.provider(LAB, clock=lambda now=now: now).login
-        done = found.remove([found.store])
+        done = sign_out(found, [found.store])
         assert (len(done.removed), done.still_valid) == (1, still_valid)
 
 
@@ -810,7 +811,7 @@ def test_an_issuer_that_cannot_be_reached_keeps_nobody_from_signing_out(home: An
     path = stored(home, chatgpt())
     home.environ[rotation.REVOKE_URL] = url
     signed_in = home.provider(LAB).login
-    done = signed_in.remove([signed_in.store])
+    done = sign_out(signed_in, [signed_in.store])
     assert done.removed == (path,)
     assert not os.path.exists(path)
     (why,) = done.still_valid

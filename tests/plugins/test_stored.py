@@ -7,6 +7,7 @@ import json
 import pytest
 
 from keyfob.cli.run import run
+from keyfob.credentials.ending import sign_out
 from keyfob.errors import MissingCredentialError, PluginError
 from keyfob.testing.model_server import ModelServer
 
@@ -114,7 +115,7 @@ def test_its_login_is_stored_renewed_and_removed(home, provider, issuer):
     kept = home.folder / "keyfob" / "vault" / "x.json"
     stored = json.loads(kept.read_text())
     assert (stored["origin"], stored["refresh"]) == ("https://x.example", "R2")
-    x.login.remove([x.login.store])
+    sign_out(x.login, [x.login.store])
     assert not kept.exists()
     assert [json.loads(request.body) for request in issuer.received] == [{"refresh": "R1"}, {"refresh": "R2"}]
 

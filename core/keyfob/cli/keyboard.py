@@ -107,7 +107,6 @@ else:
         def __init__(self, descriptor: int) -> None:
             self._descriptor = descriptor
             self._before: list[Any] | None = None
-            self._open = True
             self._interrupted = False
             self._handlers: dict[int, Any] = {}
 
@@ -129,19 +128,14 @@ else:
             """What was typed; waits so long for it. Raises KeyboardInterrupt."""
             if self._interrupted:
                 raise KeyboardInterrupt
-            if not self._open or not self._hush():
+            if not self._hush():
                 time.sleep(seconds)
                 return b""
             if not select.select([self._descriptor], [], [], seconds)[0]:
                 return b""
-            typed = self._read()
-            self._open = bool(typed)
-            return typed
-
-        def _read(self) -> bytes:
             try:
                 return os.read(self._descriptor, 65536)
-            except OSError:  # the terminal is gone
+            except OSError:  # the terminal is gone, as the next look at it tells
                 return b""
 
         def _obey(self, number: int, usual: object, handler: Any) -> None:

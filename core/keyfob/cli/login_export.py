@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from keyfob.cli.commands import Parser
     from keyfob.cli.run import Session
     from keyfob.cli.terminal import Terminal
-    from keyfob.credentials.login import Login, SignedOut
+    from keyfob.credentials.ending import SignedOut
+    from keyfob.credentials.login import Login
     from keyfob.credentials.record import Record
 
 # Seconds for the command: somebody may have to type a password. Whoever wants to renew the login meanwhile waits.

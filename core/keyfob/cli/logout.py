@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from keyfob.cli.leftovers import leftovers
 from keyfob.cli.logins import login_of
 from keyfob.cli.text import homely
+from keyfob.credentials.ending import sign_out
 from keyfob.errors import EXIT_OK, EXIT_REFUSED, ConfigError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from keyfob.cli.commands import Parser
     from keyfob.cli.leftovers import Leftover
     from keyfob.cli.run import Session
-    from keyfob.credentials.login import Login, SignedOut
+    from keyfob.credentials.ending import SignedOut
+    from keyfob.credentials.login import Login
 
 
 def arguments(parser: Parser) -> None:
@@ -67,7 +69,7 @@ def _sign_out(login: Login, session: Session, *, revoke: bool, also: bool) -> bo
         for store in stores:
             with contextlib.suppress(StoreError):  # what stays shut is told as not cleared
                 store.unlock()
-    done = login.remove(stores, revoke=revoke)
+    done = sign_out(login, stores, revoke=revoke)
     _tell(login, done, session)
     if not done.removed and not done.failed and not also:
         session.terminal.note(f"{login.provider}: not signed in, nothing was stored")

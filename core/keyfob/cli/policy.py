@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from keyfob.credentials.ending import remove_forbidden
 from keyfob.errors import KeyfobError, PolicyError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def carried_out(provider: Provider, error: PolicyError) -> PolicyError:
     if login is None or not error.removes:
         return error
     try:
-        removed = login.remove_forbidden()
+        removed = remove_forbidden(login)
     except KeyfobError as why:
         return PolicyError(f"{error}. The login could not be removed: {why}", hint=error.hint)
     if removed is None:

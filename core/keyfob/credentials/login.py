@@ -15,14 +15,11 @@ from keyfob.errors import (
     CredentialError,
     DamagedLoginError,
     IllegalHeaderError,
-    KeyfobError,
     MissingCredentialError,
     NotSignedInError,
     OccupiedError,
     OtherOriginError,
-    PolicyError,
     SignInError,
-    StoreError,
     UnsupportedLoginError,
 )
 
@@ -39,7 +36,6 @@ _ORIGIN = "origin"
 _AGAIN_AFTER = 10.0
 # Characters that a new login has at the least, ChatGPT's and any other: not every keyring takes as many.
 _LEAST_SHARED, _LEAST = 3_000, 300
-_ENDS_BY_ITSELF = "it cannot be revoked from here, and ends by itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +44,6 @@ class Saved:
 
     record: Record
     replaced: Data | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SignedOut:
-    """What came of signing out.
-
-    removed: the places where a login was and is no more. failed: why one could not be cleared. still_valid: why a
-    login that is removed here may go on being accepted.
-    """
-
-    removed: tuple[str, ...] = ()
-    failed: tuple[StoreError, ...] = ()
-    still_valid: tuple[str, ...] = ()
 
 
 class Login:
@@ -93,10 +76,10 @@ class Login:
         self._origin = origin
         self._in_vain: tuple[float, SignInError | None] = (0.0, None)
         self.shared = origin is None
-        self._rotation = records if isinstance(records, Rotation) else None
+        self.rotation = records if isinstance(records, Rotation) else None
         self.renewal = (
-            Renewal(provider, store, self._rotation, send, clock, shared=self.shared, command=self.command)
-            if self._rotation
+            Renewal(provider, store, self.rotation, send, clock, shared=self.shared, command=self.command)
+            if self.rotation
             else None
         )
 
@@ -255,7 +238,7 @@ class Login:
             for place in empty:
                 _see_that_it_is_free(place)
             sound = self._sound(replace_damaged=replace_damaged)
-            replaced = self._latest(self.store) if sound else None
+            replaced = self.latest(self.store) if sound else None
             self.store.replace(self._bound(data))
         return Saved(record, replaced)
 
@@ -296,131 +279,10 @@ class Login:
                 return False
             raise
 
-    def remove(self, places: Iterable[Store], *, revoke: bool = True) -> SignedOut:
-        """Sign out: make the login worthless, as far as its issuer can be reached, and remove it from every place.
-
-        A place that cannot be cleared does not keep another from being. Nothing is raised.
-        """
-        removed: list[str] = []
-        failed: list[StoreError] = []
-        still_valid: list[str] = []
-        for store in places:
-            try:
-                if not _empty(store) and self._removed(store, still_valid if revoke else None):
-                    removed.append(store.place)
-            except StoreError as error:
-                failed.append(error)
-        return SignedOut(tuple(removed), tuple(failed), tuple(still_valid))
-
-    def remove_carried(self, record: Record, places: Iterable[Store]) -> SignedOut:
-        """Remove this very state of the login from each place, once it is kept elsewhere. With the lock held.
-
-        Nothing is revoked, and what is another login by now stays. Nothing is raised.
-        """
-        removed: list[str] = []
-        failed: list[StoreError] = []
-        for store in places:
-            try:
-                with store.writing():
-                    if self._holds(store, record):
-                        store.clear()
-                        store.remove()
-                        removed.append(store.place)
-            except StoreError as error:
-                failed.append(error)
-        return SignedOut(tuple(removed), tuple(failed))
-
-    def _holds(self, store: Store, record: Record) -> bool:
-        try:
-            data = store.read()
-            return data is not None and self.records.read(data).fingerprint == record.fingerprint
-        except (DamagedLoginError, UnsupportedLoginError):
-            return False
-
-    def remove_forbidden(self) -> PolicyError | None:
-        """Remove the stored login if it breaks a rule that has it removed.
-
-        Returns what it broke; None where nothing was removed. Of two places only the one that is read. Nothing is
-        revoked, as in Codex: other machines may be under other rules. Raises StoreError, CredentialError.
-        """
-        with self.store.lock():
-            record = self.stored()
-            broken = None if record is None else self._broken_by(record)
-            if record is None or broken is None or not broken.removes:
-                return None
-            with self.store.writing():
-                current = self.stored()
-                if current is None or current.fingerprint != record.fingerprint:
-                    return None
-                self.store.remove()
-                self.store.clear()
-        return broken
-
-    def _broken_by(self, record: Record) -> PolicyError | None:
-        try:
-            self.completed(record)
-        except PolicyError as error:
-            return error
-        return None
-
-    def _removed(self, store: Store, still_valid: list[str] | None) -> bool:
-        """Whether there was something to remove. still_valid: told why it could not be revoked; None: do not try."""
-        with store.lock():
-            if _empty(store):  # somebody else was at it
-                return False
-            why = None if still_valid is None else self._not_revoked(store)
-            with store.writing():
-                store.clear()
-                store.remove()
-        if why is not None and still_valid is not None:
-            still_valid.append(why)
-        return True
-
-    def _not_revoked(self, store: Store) -> str | None:
-        """Revoke the login in this place; why it could not be, or None."""
-        try:
-            data = self._latest(store)
-        except DamagedLoginError as error:
-            return f"its issuer could not be told of it ({error})"
-        except KeyfobError as error:
-            return str(error)
-        return None if data is None else self.revoke(data)
-
-    def revoke_replaced(self, saved: Saved) -> str | None:
-        """Make the login worthless that another was put in the place of; why that could not be done, or None.
-
-        An issuer that does not rotate gives the same refresh token to both: then there is nothing to revoke.
-        """
-        old, new = saved.replaced, saved.record
-        if old is None or (self.records.read(old).secret == new.secret and not new.reusable):
-            return None
-        return self.revoke(old)
-
-    def revoke(self, data: Data) -> str | None:
-        """Make a login worthless wherever it is; why that could not be done, or None. Nothing is raised."""
-        try:
-            request = self._rotation.revocation(data) if self._rotation else None
-            answer = self.send(request) if request else None
-        except (UnreachableError, UnansweredError) as error:
-            return f"its issuer could not be told ({error})"
-        except KeyfobError as error:  # what is wrong with the way to the issuer keeps nobody from signing out
-            return str(error)
-        if answer is None:
-            return _ENDS_BY_ITSELF if self._ends_by_itself(data) else None
-        return None if answer.ok else f"its issuer answered {answer.status}"
-
-    def _ends_by_itself(self, data: Data) -> bool:
-        """Whether it is accepted for a while yet, and what renews it is elsewhere."""
-        try:
-            record = self.records.read(data)
-        except KeyfobError:
-            return False
-        return record.secret is None and record.expires_at is not None and self.clock() < record.expires_at
-
-    def _latest(self, store: Store) -> Data | None:
+    def latest(self, store: Store) -> Data | None:
         """What is stored, with an issuer's answer that was not made part of it yet: that is the login which lives."""
         data, stage = store.read(), store.stage()
-        if self._rotation is None or (data is None and stage is None):
+        if self.rotation is None or (data is None and stage is None):
             return data
         # The issuer that is configured now is none of another's business.
         self._see_that_it_is_ours(data or {}, store.place)
@@ -428,7 +290,7 @@ class Login:
             return data if stage is None else stage.document()
         record = self.records.read(data)
         try:
-            return self._rotation.absorb(record, stage.document()) if stage.parent == record.fingerprint else data
+            return self.rotation.absorb(record, stage.document()) if stage.parent == record.fingerprint else data
         except ValueError:
             return data
 
@@ -453,14 +315,6 @@ def told(provider: str, command: str) -> Iterator[None]:
 def _see_that_it_is_free(store: Store) -> None:
     if store.read() is not None:
         raise OccupiedError(f"{store.place} holds a login already")
-
-
-def _empty(store: Store) -> bool:
-    """Whether nothing is there, and no issuer's answer to a renewal that found the login gone."""
-    try:
-        return store.read() is None and store.stage() is None
-    except DamagedLoginError:
-        return False
 
 
 def _origin_of(data: Data) -> str:
