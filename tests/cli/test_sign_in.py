@@ -210,6 +210,13 @@ def modes(stream):
     return termios.tcgetattr(stream.fileno())
 
 
+def until_it_listens():
+    """Wait until the terminal is no more as it was."""
+    ends, usual = time.monotonic() + 20, termios.ICANON | termios.ECHO
+    while modes(sys.stdin)[3] & usual == usual and time.monotonic() < ends:
+        time.sleep(0.005)
+
+
 class Wait:
     """One wait at that terminal. typed: what is done with a line; over: when it is set, the wait is over."""
 
@@ -235,9 +242,7 @@ def test_a_long_paste_arrives_whole_and_unseen(tty):
     before, wait, long = modes(sys.stdin), Wait(), f"good{'x' * 5000}"
 
     def typist():
-        ends = time.monotonic() + 20
-        while modes(sys.stdin)[3] & termios.ICANON and time.monotonic() < ends:
-            time.sleep(0.005)
+        until_it_listens()
         tty.write(b"bad\n")
         for at in range(0, len(long), 1000):
             tty.write(long[at : at + 1000].encode())
@@ -291,8 +296,14 @@ def test_a_terminal_that_goes_away_is_no_busy_loop(tty, monkeypatch):
     reads = []
     read = os.read
     monkeypatch.setattr(os, "read", lambda *arguments: reads.append(arguments) or read(*arguments))
-    tty.close()
-    Wait().run(0.3)
+
+    def hang_up():
+        until_it_listens()
+        tty.close()
+
+    threading.Thread(target=hang_up).start()
+    Wait().run(0.5)
+    assert tty.closed
     assert len(reads) <= 1
 
 
