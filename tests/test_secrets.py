@@ -7,6 +7,7 @@ Only `token`, `headers --reveal` and `exec` may print one.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -182,11 +183,12 @@ class Ears:
         capfd: pytest.CaptureFixture[str],
         caplog: pytest.LogCaptureFixture,
         warned: Sequence[warnings.WarningMessage],
+        canaries: Mapping[str, str],
     ) -> None:
         self._capfd, self._caplog = capfd, caplog
         self._told: list[str] = []
         self._warned = warned
-        self._canaries = dict(CANARIES)
+        self._canaries = dict(canaries)
 
     def learn(self, **secrets: str) -> None:
         """Secrets of another kind, which nobody could know beforehand: they are listened for too, from the start."""
@@ -223,9 +225,18 @@ class Ears:
 @pytest.fixture
 def ears(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Iterator[Ears]:
     """Ears that are open during the test."""
+    with listening(capfd, caplog, CANARIES) as open_ears:
+        yield open_ears
+
+
+@contextlib.contextmanager
+def listening(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, canaries: Mapping[str, str]
+) -> Iterator[Ears]:
+    """Ears for these canaries."""
     caplog.set_level(logging.DEBUG)  # of the root, and so of httpx, httpcore and their forks
     with warnings.catch_warnings(record=True, action="always") as warned:
-        yield Ears(capfd, caplog, warned)
+        yield Ears(capfd, caplog, warned, canaries)
 
 
 def reachable(subject: object, seen: dict[int, object]) -> Iterator[object]:
