@@ -126,8 +126,9 @@ def stuck(request, home: Signed, issuer: Issuer) -> Iterator[Callable[[], int]]:
         if request.param == "stopped":
             os.kill(held[0], signal.SIGCONT)
         assert first.outcomes() == ["ok"]
-        assert home.presented == [home.first]
-    assert home.alive  # once it has ended: who still has a valid credential does not wait for the renewal
+    # It has ended, and so has the renewal, which who still has a valid credential does not wait for.
+    assert home.presented == [home.first]
+    assert home.alive
 
 
 class TestStuck:
