@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from subprocess import CompletedProcess
 
-pytestmark = [pytest.mark.usefixtures("codex"), pytest.mark.alone]
+pytestmark = pytest.mark.usefixtures("codex")
 # A program with four threads on one host, and one that begins anew each time, as short programs do. It prints the
 # errors of those that got no credential.
 LIBRARY = """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 MANY = os.path.join(os.path.dirname(__file__), "many.py")
 KEYFOB = os.path.join(os.path.dirname(sys.executable), "keyfob")
