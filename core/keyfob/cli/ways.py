@@ -37,7 +37,7 @@ def way(login: Login, named: Sequence[str], terminal: Terminal, environ: Mapping
     if not login.flows:
         kinds = " or ".join(WAYS[each][0] for each in possible)
         raise UsageError(f"say how to sign in to {login.provider}: {kinds}", hint=_listed(login, possible))
-    if len(possible) > 1 and typing() and terminal.attended and not terminal.json:
+    if len(possible) > 1 and typing() and terminal.attended:
         return _chosen(login, possible, unseen(environ), terminal)
     if possible[0] == "browser" and "device" in possible and unseen(environ):
         terminal.note(f"there is a way without a browser on this machine: {login.command} --device-auth")
