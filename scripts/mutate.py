@@ -138,6 +138,8 @@ class Copy:
         os.mkdir(folder)
         self.path = make_copy(folder)
         self._output = os.path.join(folder, "output")
+        # Where all runs share a folder for temporary files, one may stumble over another that clears it.
+        self._pytest = (*PYTEST, f"--basetemp={os.path.join(folder, 'temporary')}")
         self._warm = subprocess.Popen(
             [python_of(self.path), WARM],
             cwd=self.path,
@@ -150,7 +152,7 @@ class Copy:
     def run_tests(self, tests: list[str]) -> Run:
         """Run some tests on the copy."""
         start = time.monotonic()
-        print(json.dumps([[*PYTEST, *tests], self._output, LIMIT_S]), file=self._warm.stdin, flush=True)
+        print(json.dumps([[*self._pytest, *tests], self._output, LIMIT_S]), file=self._warm.stdin, flush=True)
         status = json.loads(self._warm.stdout.readline())
         return Run(status, read("", self._output), time.monotonic() - start)
 
