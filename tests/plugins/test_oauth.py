@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from keyfob.carrying import move
 from keyfob.cli.run import run
 from keyfob.credentials.ending import sign_out
 from keyfob.credentials.exchange import UnansweredError
@@ -29,6 +30,7 @@ from keyfob.errors import (
 )
 from keyfob.plugin import Answer
 from keyfob.signin import sign_in
+from keyfob.stores.file import FileStore
 from keyfob.testing.issuer import jwt
 from keyfob.testing.model_server import ModelServer
 
@@ -725,3 +727,17 @@ def test_what_is_carried_elsewhere_renews_nothing(program):
     data = login.records.without_renewal(login.stored().data)
     assert login.records.read(data).secret is None
     assert "typed-secret" not in json.dumps(data)
+
+
+def test_what_is_elsewhere_by_an_earlier_configuration_does_not_keep_a_move_from_ending(corp):
+    """It stays; the login that was carried away goes from the place behind it."""
+    corp.sign_in()
+    earlier = FileStore(str(corp.home.folder / "earlier.json"))
+    earlier.write(corp.stored)
+    corp.write(PEOPLE.replace('"openid", ', ""))
+    corp.sign_in()
+    provider = corp.provider()
+    done = move(provider, provider.login, [earlier, provider.login.store], lambda record, carried: None)
+    assert (done.removed, done.failed) == ((str(corp.file),), ())
+    assert not corp.file.exists()
+    assert earlier.read() is not None

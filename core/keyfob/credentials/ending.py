@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
-from keyfob.errors import DamagedLoginError, KeyfobError, PolicyError, StoreError, UnsupportedLoginError
+from keyfob.errors import (
+    DamagedLoginError,
+    KeyfobError,
+    OtherOriginError,
+    PolicyError,
+    StoreError,
+    UnsupportedLoginError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,7 +78,7 @@ def _holds(login: Login, store: Store, record: Record) -> bool:
     try:
         data = store.read()
         return data is not None and login.records.read(data).fingerprint == record.fingerprint
-    except (DamagedLoginError, UnsupportedLoginError):
+    except (DamagedLoginError, UnsupportedLoginError, OtherOriginError):
         return False
 
 
