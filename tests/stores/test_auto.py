@@ -29,9 +29,14 @@ def home(tmp_path) -> str:
 
 
 @pytest.fixture
-def both(home):
-    """The file and the keyring entry of one login."""
-    return places(home, "openai", "x", lambda _: None)
+def warned() -> list[Any]:
+    return []
+
+
+@pytest.fixture
+def both(home, warned):
+    """The file and the keyring entry of one login. Told of what is amiss: `warned`."""
+    return places(home, "openai", "x", warned.append)
 
 
 @pytest.fixture
@@ -81,6 +86,60 @@ def test_a_login_goes_into_the_file_where_the_keyring_cannot_hold_it(use, both, 
     assert both[0].read() == {**NEW, "long": "x" * 3000} == store.read()
     assert both[1].read() is None
     assert store.place == both[0].place
+
+
+class Sticky(Windows):
+    """Does not give the login up."""
+
+    def delete_password(self, service, username):
+        if service == "Codex Auth":
+            raise RuntimeError("no")
+        super().delete_password(service, username)
+
+
+LONG = {"long": "x" * 3000}
+
+
+@pytest.mark.parametrize("before", [None, KEY], ids=["nothing in the file", "an unused one in the file"])
+def test_a_login_that_would_not_be_used_is_not_stored(use, both, store, before):
+    """What stays in the keyring goes before it: both places are as they were, with what lies beside, and it is said."""
+    use(Sticky())
+    both[1].write(OLD)
+    both[1].put_stage(Stage("parent", b"{}"))
+    if before:
+        both[0].write(before)
+    with pytest.raises(StoreError, match="another login, which goes first and could not be removed"):
+        store.replace(KEY | LONG)
+    assert (both[0].read(), store.read(), store.stage()) == (before, OLD, Stage("parent", b"{}"))
+
+
+def test_a_login_that_is_used_is_stored_though_another_stays(use, both, store, warned):
+    """It was renewed later: that the other could not be removed is a warning, and no failure."""
+    use(Sticky())
+    both[1].write(OLD)
+    store.replace(NEW | LONG)
+    assert store.read() == NEW | LONG
+    assert f"another login, in {both[1].place}, could not be removed" in str(warned[0])
+
+
+@pytest.mark.parametrize("later", [OLD, NEW], ids=["earlier", "later"])
+def test_a_file_that_stays_is_no_failure_unless_it_goes_before_the_keyring(memory, both, store, later, monkeypatch):
+    """A key, which does not tell its time, would not be used beside a login of the file."""
+    fresh = {**OLD, "last_refresh": "2026-01-01T12:00:00Z"}
+    both[0].write(later)
+    both[1].write(KEY)
+
+    def stay() -> bool:
+        raise StoreError("it stays")
+
+    monkeypatch.setattr(both[0], "delete", stay)
+    if later is OLD:
+        store.replace(fresh)
+        assert store.read() == fresh
+    else:
+        with pytest.raises(StoreError, match="goes first"):
+            store.replace(fresh)
+        assert (both[1].read(), store.read()) == (KEY, NEW)
 
 
 @pytest.mark.parametrize("error", [KeyringLocked(), PermissionError(), RuntimeError()], ids=repr)

@@ -410,6 +410,16 @@ class TestPreparing:
         assert not is_mount_point(path)
 
 
+class TestReplacing:
+    def test_what_is_left_of_the_login_before_is_no_failure(self, path: str) -> None:
+        """The new one is stored: that is what counts, and the rest is a warning."""
+        warned: list[Fault] = []
+        os.makedirs(f"{path}.keyfob.journal/in-the-way")
+        FileStore(path, warn=warned.append).replace(RECORD)
+        assert FileStore(path).read() == RECORD
+        assert "what was known of the login before could not be removed" in str(warned[0])
+
+
 class TestRemoving:
     def test_everything(self, path: str, tmp_path: Path) -> None:
         """The record goes with all that lies beside it, a link with its target; the lock file stays."""

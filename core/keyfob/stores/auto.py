@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from keyfob.errors import DamagedLoginError, StoreError
 from keyfob.stores.entry import NoKeyringError, TooLargeError
+from keyfob.stores.file import BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,14 +124,37 @@ class AutoStore:
     def replace(self, data: Data) -> None:
         """See `Store.replace`. This is where the place is decided."""
         try:
-            self._keyring.replace(data)
-        except (NoKeyringError, TooLargeError) as error:
+            self._put(data, self._keyring, self._file)
+        except NoKeyringError as error:
             self._file.replace(data)
             self._found(self._file, str(error))
-            if isinstance(error, TooLargeError):  # the keyring may hold the login that this one replaces
-                self._keyring.delete()
+        except TooLargeError as error:
+            self._put(data, self._file, self._keyring)  # which may hold the login that this one replaces
+            self._found(self._file, str(error))
         else:
             self._found(self._keyring, "the keyring is usable")
+
+    def _put(self, data: Data, place: FileStore | KeyringStore, other: FileStore | KeyringStore) -> None:
+        """Put it in one place, then remove what is in the other. If that stays and goes before it, all is as it was."""
+        before = _readable(place)
+        place.put(data)
+        try:
+            other.delete()
+        except StoreError as error:
+            if not self._would_read(data):
+                _restore(place, before)
+                message = f"{other.place} holds another login, which goes first and could not be removed: {error}"
+                raise StoreError(message, hint="keyfob doctor") from error
+            with place.tidying(f"another login, in {other.place},"):
+                raise
+        with place.tidying(BEFORE):
+            place.clear()
+
+    def _would_read(self, data: Data) -> bool:
+        try:
+            return self._looked() == data
+        except (StoreError, DamagedLoginError):
+            return False
 
     def probe(self, size: int) -> None:
         """See `Store.probe`: of the place that `replace` would take."""
@@ -176,6 +200,22 @@ class AutoStore:
     def drop_stage(self) -> None:
         """See `Store.drop_stage`."""
         self._current.drop_stage()
+
+
+def _readable(place: FileStore | KeyringStore) -> Data | None:
+    try:
+        return place.read()
+    except DamagedLoginError:
+        return None
+
+
+def _restore(place: FileStore | KeyringStore, before: Data | None) -> None:
+    """As far as it can be: what it held was not what counted."""
+    with contextlib.suppress(StoreError, DamagedLoginError):
+        if before is None:
+            place.remove()
+        else:
+            place.write(before)
 
 
 def last_refresh(data: Data) -> float:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LARGEST = 2**20
 # Bytes that are put by for an issuer's answer before a secret is spent.
 STAGE_SIZE = 64 * 1024
+# What may be left when a new login is stored, for messages.
+BEFORE = "what was known of the login before"
 # Seconds to wait for another program that writes the same record; keyfob itself holds these locks under a second.
 _WRITERS = 10.0
 
@@ -53,12 +55,13 @@ class Aside:
     """What lies beside a record: the lock, the journal and the stage of its renewal.
 
     path: of the record, or where it would be. What lies beside it lies beside the file that it is a link to: whoever
-    comes by another link meets the same lock.
+    comes by another link meets the same lock. warn: told of what is amiss and keeps nothing from being done.
     """
 
-    def __init__(self, path: str, writers: Sequence[tuple[str, int]]) -> None:
+    def __init__(self, path: str, writers: Sequence[tuple[str, int]], warn: Callable[[Fault], None]) -> None:
         self.path = path
         self._writers = writers
+        self._warn = warn
 
     @property
     def base(self) -> str:
@@ -162,11 +165,23 @@ class Aside:
             for path in (self._stage, self._prepared, self._new, self._journal):
                 private.remove(path)
 
+    @contextlib.contextmanager
+    def tidying(self, what: str) -> Iterator[None]:
+        """Make a warning of what cannot be removed once a new login is stored. what: that, for the message.
+
+        It is in nobody's way: stage and journal count only for the very login that they name.
+        """
+        try:
+            yield
+        except (StoreError, DamagedLoginError) as error:
+            self._warn(Fault(f"{what} could not be removed: {error}", path=self.path))
+
 
 class FileStore(Aside):
     """One record in one file.
 
-    writers: the locks under which other programs write it. warn: told once if others can read it.
+    writers: the locks under which other programs write it. warn: told once if others can read it, and what is left of
+    a login that another was put in the place of.
     """
 
     kind = "file"
@@ -179,8 +194,8 @@ class FileStore(Aside):
         writers: Sequence[tuple[str, int]] = (),
         warn: Callable[[Fault], None] = lambda _: None,
     ) -> None:
-        super().__init__(path, writers)
-        self._warn: Callable[[Fault], None] | None = warn
+        super().__init__(path, writers, warn)
+        self._mode_was_seen = False
 
     @property
     def place(self) -> str:
@@ -222,11 +237,11 @@ class FileStore(Aside):
         return DamagedLoginError(f"{self.path} {what}")
 
     def _look_at_mode(self) -> None:
-        if self._warn is None or os.name == "nt":
+        if self._mode_was_seen or os.name == "nt":
             return
+        self._mode_was_seen = True
         if os.stat(self.path).st_mode & 0o077:
             self._warn(Fault("others can read this login", f"chmod 600 {shlex.quote(self.path)}", path=self.path))
-        self._warn = None
 
     def write(self, data: Data) -> None:
         """As Codex writes it: two blanks of indent, no newline at the end.
@@ -240,8 +255,13 @@ class FileStore(Aside):
 
     def replace(self, data: Data) -> None:
         """See `Store.replace`."""
+        self.put(data)
+        with self.tidying(BEFORE):
+            self.clear()
+
+    def put(self, data: Data) -> None:
+        """Put a new login in the place of whatever is there, and leave what lies beside it."""
         self.write(data)
-        self.clear()
 
     def delete(self) -> bool:
         """Remove the record, with its stage and journal; whether there was one."""

@@ -10,14 +10,15 @@ import json
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.journal import Journal, Stage
-from keyfob.errors import DamagedLoginError, Fault, StoreError
+from keyfob.errors import DamagedLoginError, StoreError
 from keyfob.stores.entry import Name, entry
-from keyfob.stores.file import Aside, parsed
+from keyfob.stores.file import BEFORE, Aside, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from keyfob.credentials.record import Data
+    from keyfob.errors import Fault
     from keyfob.stores.entry import Entry
     from keyfob.stores.file import FileStore
 
@@ -29,7 +30,7 @@ class KeyringStore(Aside):
     """One record in one entry.
 
     plain: the file that the record would be in. Lock and journal lie beside that, so both stores of a record have the
-    same; and a login that is kept here must not stay there too. warn: told if it does.
+    same; and a login that is kept here must not stay there too. warn: told if it does, or what else is left behind.
     """
 
     kind = "keyring"
@@ -44,11 +45,10 @@ class KeyringStore(Aside):
         writers: Sequence[tuple[str, int]] = (),
         warn: Callable[[Fault], None] = lambda _: None,
     ) -> None:
-        super().__init__(plain.path, writers)
+        super().__init__(plain.path, writers, warn)
         self._name = name
         self._stage_name = stage
         self._plain = plain
-        self._warn = warn
         self._has_room = False
 
     @property
@@ -99,26 +99,30 @@ class KeyringStore(Aside):
         _replace(self._record_entry, _compact(data))
 
     def replace(self, data: Data) -> None:
-        """See `Store.replace`. The old login is touched only when the keyring has proved to take the new one."""
+        """See `Store.replace`."""
+        self.put(data)
+        with self.tidying(BEFORE):
+            self.clear()
+        with self.tidying("what is there in plain text"):
+            self._plain.delete()
+
+    def put(self, data: Data) -> None:
+        """Put a new login in the place of whatever is there, once the keyring has proved to take it; and leave what
+        lies beside it."""
         self.probe(len(_compact(data)))
         try:
             self.write(data)
         except DamagedLoginError:  # there are two
             _put(self._record_entry, _compact(data), every=True)
-        self.clear()
-        try:
-            self._plain.delete()
-        except StoreError as error:
-            message = f"what is there in plain text could not be removed: {error}"
-            self._warn(Fault(message, path=self._plain.path))
 
     def delete(self) -> bool:
-        """Remove the record, with its stage and journal; whether there was one. Of two entries, both."""
+        """Remove the record, then its stage and journal; whether there was one. One that stays keeps both."""
+        there = self._record_entry.delete()
         self.clear()
-        return self.remove()
+        return there
 
     def remove(self) -> bool:
-        """See `Store.remove`."""
+        """See `Store.remove`. Of two entries, both."""
         self.drop_stage()
         return self._record_entry.delete()
 
