@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from keyfob.credentials.exchange import UnansweredError
-from keyfob.errors import DeniedError, ExpiredSignInError, PolicyError, SignInError
+from keyfob.errors import DeniedError, ExpiredSignInError, KeyfobError, PolicyError, SignInError
 from keyfob.plugin.oauth import loopback
 
 from .scene import CODE, PATIENCE, Person, SignIn
@@ -231,10 +231,16 @@ def test_a_browser_that_has_left_is_not_waited_for(monkeypatch: pytest.MonkeyPat
     assert sign_in.error is None
 
 
+class Terminated(BaseException):
+    """As a signal is raised."""
+
+
 @pytest.mark.parametrize(
     ("error", "page"),
     [
         (KeyboardInterrupt(), "given up at the terminal"),
+        (SystemExit(1), "given up at the terminal"),
+        (Terminated(), "given up at the terminal"),
         (PolicyError("the account breaks a rule", hint="keyfob login corp"), "This account may not be used here"),
         (SignInError("login.example answered 500 <b>"), "login.example answered 500 &lt;b&gt;"),
         (UnansweredError("login.example did not answer: read timed out"), "login.example did not answer"),
@@ -253,6 +259,8 @@ def test_a_browser_is_told_what_came_between_its_answer_and_the_save(error: Base
     assert sign_in.error is error
     assert page in seen.text
     assert CODE not in seen.text
+    known = isinstance(error, KeyfobError | UnansweredError)
+    assert ("Nothing was stored" in seen.text) == known  # a signal may come in the moment after it was
 
 
 def test_the_page_of_a_denied_sign_in_holds_the_reason_as_text() -> None:

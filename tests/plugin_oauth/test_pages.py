@@ -22,6 +22,7 @@ PAGES = {
     "over": pages.OVER,
     "another": pages.OTHER,
     "given up": pages.GIVEN_UP,
+    "broken": pages.BROKEN,
 }
 
 

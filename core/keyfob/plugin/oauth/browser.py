@@ -45,6 +45,7 @@ def granted(wanted: Wanted, interaction: Interaction, seconds: float = PATIENCE)
 
 
 def _page(error: BaseException) -> Page:
+    """It says that nothing was stored only of what is raised before that: a signal may come in the moment after."""
     if isinstance(error, DeniedError):
         return pages.denied(str(error))
     if isinstance(error, PolicyError):
@@ -53,4 +54,4 @@ def _page(error: BaseException) -> Page:
         return pages.failed(str(error), error.hint)
     if isinstance(error, UnreachableError | UnansweredError):
         return pages.failed(str(error))
-    return pages.GIVEN_UP if isinstance(error, KeyboardInterrupt) else pages.failed("something went wrong")
+    return pages.BROKEN if isinstance(error, Exception) else pages.GIVEN_UP

@@ -112,7 +112,11 @@ OTHER = Page(
     ),
     mark="over",
 )
-GIVEN_UP = Page("Not signed in", ("The sign-in was given up at the terminal.", _AS_BEFORE, _CLOSE))
+_PERHAPS = ("If the login was stored before that, it is there; else all is as it was.", _CLOSE)
+GIVEN_UP = Page(
+    "The sign-in was given up", ("It was given up at the terminal.", *_PERHAPS), mark="over", command="keyfob status"
+)
+BROKEN = Page("The sign-in ended early", _PERHAPS, why="something went wrong", command="keyfob status")
 
 
 def done(name: str | None) -> Page:
