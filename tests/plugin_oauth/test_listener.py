@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import errno
 import logging
+import os
 import re
 import socket
 import threading
@@ -12,10 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from keyfob.credentials.exchange import UnansweredError
-from keyfob.errors import DeniedError, ExpiredSignInError, KeyfobError, PolicyError, SignInError
-from keyfob.plugin.oauth import loopback
+from keyfob.errors import DeniedError, ExpiredSignInError, KeyfobError, PolicyError, PortError, SignInError
+from keyfob.plugin.oauth import granted, loopback
 
-from .scene import CODE, PATIENCE, Person, SignIn
+from .scene import CODE, PATIENCE, WANTED, Person, SignIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -280,6 +283,21 @@ def test_giving_up_or_running_out_of_time_leaves_nothing_behind() -> None:
     with SignIn(person=Person(gives_up=KeyboardInterrupt())) as given_up:
         pass
     assert isinstance(given_up.error, KeyboardInterrupt)
+
+
+@pytest.mark.parametrize("step", ["new_event_loop", "start_server"])
+def test_a_listener_that_cannot_start_is_told_at_once(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anybody is sent to a page that would lead nowhere; no thread of it is left."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(asyncio, step, fail)
+    person = Person()
+    with pytest.raises(PortError, match="Too many open files"), granted(WANTED, person):
+        pass
+    assert not person.address
+    assert "sign-in" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_program_that_asks_for_the_port_gets_it() -> None:

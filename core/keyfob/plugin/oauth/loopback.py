@@ -7,6 +7,7 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Self
 
+from keyfob.errors import PortError
 from keyfob.plugin.oauth import pages
 from keyfob.plugin.oauth.attempt import LOOPBACK, Verdict
 from keyfob.plugin.oauth.ports import BACKLOG
@@ -39,14 +40,19 @@ class Listener:
     def __init__(self, held: socket.socket, attempt: Attempt) -> None:
         self._held, self._attempt = held, attempt
         self._page: Page | None = None
-        self._seen = threading.Event()
+        self._begun, self._seen = threading.Event(), threading.Event()
+        self._fault: OSError | None = None
         self._settled, self._left = asyncio.Event(), asyncio.Event()
         self._open: dict[asyncio.StreamWriter, None] = {}  # the oldest first
 
     def __enter__(self) -> Self:
-        self._loop = asyncio.new_event_loop()
+        """Raises PortError where it cannot be served, such as without another file that may be open."""
         self._thread = threading.Thread(target=self._run, name="sign-in", daemon=True)
         self._thread.start()
+        self._begun.wait()
+        if self._fault is not None:
+            self._thread.join()
+            raise PortError(f"there is no port for the browser to come back to: {self._fault.strerror}") from self._fault
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,14 +67,21 @@ class Listener:
             self._seen.wait(_LAST_PAGE)
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
+        try:
+            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+                runner.run(self._serve())
+        except OSError as error:
+            self._fault = error
+        finally:
+            self._begun.set()
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         # What goes wrong with a connection is no fault, and what was asked for is shown to nobody.
         self._loop.set_exception_handler(lambda *_: None)
         server = await asyncio.start_server(self._connected, sock=self._held, limit=LONGEST, backlog=_IN_A_TURN)
         self._held.listen(BACKLOG)  # asyncio has one number for both
+        self._begun.set()
         try:
             await self._left.wait()
         finally:
