@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import keyfob.httpx
 from keyfob import Host, KeyfobError
 from keyfob.config.places import Places
-from keyfob.plugin import Interaction
+from keyfob.plugin.interaction import Nobody
 from keyfob.signin import sign_in
 from keyfob.testing import Issuer
 from keyfob.testing.model_server import Answer, ModelServer
@@ -175,11 +175,14 @@ def make_host(folder: str, origin: str, issuer: Issuer) -> Host:
     return Host(environ, places=places, interaction=Somebody())
 
 
-class Somebody(Interaction):
+class Somebody(Nobody):
     """Signs in at once, as the issuer of the demo lets everybody."""
 
     def say(self, message: str) -> None:
-        """Nobody reads it."""
+        """It is not read."""
+
+    def show(self, line: str) -> None:
+        """Neither is that."""
 
     def visit(self, url: str, port: int) -> None:
         """Go there with a browser of four lines, which the issuer sends back to keyfob."""

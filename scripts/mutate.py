@@ -151,9 +151,11 @@ class Copy:
 
     def run_tests(self, tests: list[str]) -> Run:
         """Run some tests on the copy."""
-        start = time.monotonic()
-        print(json.dumps([[*self._pytest, *tests], self._output, LIMIT_S]), file=self._warm.stdin, flush=True)
-        status = json.loads(self._warm.stdout.readline())
+        start, asked, answered = time.monotonic(), self._warm.stdin, self._warm.stdout
+        assert asked is not None
+        assert answered is not None
+        print(json.dumps([[*self._pytest, *tests], self._output, LIMIT_S]), file=asked, flush=True)
+        status = json.loads(answered.readline())
         return Run(status, read("", self._output), time.monotonic() - start)
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from tests.e2e import parts
 from tests.e2e.oidc import OidcServer
 
 if TYPE_CHECKING:
-    from email.message import Message
+    from http.client import HTTPMessage
 
 _ACTION = re.compile(r'name="xsrf" value="(\w+)"')
 
@@ -64,7 +64,7 @@ class _Stopping(urllib.request.HTTPRedirectHandler):
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
 
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Message, newurl: str) -> Any:
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: HTTPMessage, newurl: str) -> Any:
         """Not to keyfob's listener: that is asked by whoever signs in."""
         if urllib.parse.urlsplit(newurl).path == "/callback":
             self._browser.end = newurl
@@ -96,7 +96,7 @@ def record(scene: Any, program: bool, expected: object) -> bool:
         with recorder.use_cassette(file):
             found = scene(sign_ins.Scene(folder, server.issuer, person, server.secret, program=program))
     print(f"{file}: {'ok' if found == expected else f'{found!r}, not {expected!r}'}")
-    return found == expected
+    return bool(found == expected)
 
 
 if __name__ == "__main__":
