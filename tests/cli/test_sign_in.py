@@ -16,7 +16,9 @@ from keyfob.cli.browsers import opened, unseen
 from keyfob.cli.interaction import AtTerminal
 from keyfob.cli.keyboard import Lines, keyboard
 from keyfob.cli.terminal import Terminal
+from keyfob.cli.ways import way
 from keyfob.errors import PortError
+from keyfob.host import Host
 from keyfob.testing.issuer import Issuer
 
 from ..logins import chatgpt  # noqa: TID252
@@ -393,6 +395,40 @@ def test_on_a_desktop_the_browser_is_usual(keyfob, monkeypatch, programs):
     found = chosen(keyfob, monkeypatch, "", **programs.path, **DESKTOP)
     assert "1) with ChatGPT, in the browser (usual)\n" in found.err
     assert found.err.endswith("1 to 4 [1] \n")
+
+
+OAUTH = """
+[model_providers.corp]
+base_url = "https://llm.example/v1"
+[model_providers.corp.oauth]
+issuer = "https://sso.example"
+client_id = "keyfob"
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "environ", "chosen", "said"),
+    [
+        ("", {}, "browser", "no browser would be seen here (no display); a code needs none"),
+        ("", SSH, "browser", "keyfob login corp --device-auth"),
+        ("", {**DESKTOP, "BROWSER": "true"}, "browser", None),
+        (
+            'authorization_endpoint = "https://a.example"\ntoken_endpoint = "https://t.example"',
+            {},
+            "browser",
+            "display)\n",
+        ),
+        ('flow = "device"', {}, "device", None),
+    ],
+)
+def test_the_way_is_the_one_that_is_configured(keyfob, monkeypatch, more, environ, chosen, said):
+    """There is no menu for what is no choice; where nobody would see a browser, that is said first."""
+    monkeypatch.setattr(sys, "stdin", Keyboard(""))
+    keyfob.configure(OAUTH + more)
+    login = Host({}, places=keyfob.places).provider("corp").login
+    err = Screen()
+    assert way(login, [], Terminal(io.StringIO(), err, {"NO_COLOR": "1"}), {"PATH": os.defpath, **environ}) == chosen
+    assert said in err.getvalue() if said else not err.getvalue()
 
 
 def test_policy_speaks_before_anybody_is_sent_anywhere(keyfob, issuer, programs):

@@ -106,11 +106,8 @@ class Home:
 
     @contextmanager
     def login(self, *arguments: str) -> Iterator[AtTerminal]:
-        """Sign in to corp, at a terminal; in the usual way, where one is asked."""
+        """Sign in to corp, at a terminal."""
         with AtTerminal([KEYFOB, "login", "corp", *arguments], str(self.root), self.environ) as terminal:
-            if not arguments:
-                terminal.wait_for(r"\[1\] ")
-                terminal.type("\r")
             yield terminal
 
     def opened(self) -> str:
@@ -358,6 +355,8 @@ def test_an_account_that_the_company_does_not_permit(tmp_path: Path, openai_issu
     rule = 'forced_chatgpt_workspace_id = "acct-of-the-company"\n'
     (home.folder / "config.toml").write_text(f"{rule}{CONFIG}requires_openai_auth = true\n")
     with home.login() as terminal:
+        terminal.wait_for(r"\[1\] ")
+        terminal.type("\r")
         tab.open(home.opened())
         tab.wait("This account may not be used here")
         sight = tab.see("forbidden")

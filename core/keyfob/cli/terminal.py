@@ -110,13 +110,13 @@ class Terminal:
         self.flush()
         yield write
 
-    def note(self, message: str) -> None:
-        """Say something to a person."""
-        self._say("note", message)
+    def note(self, message: str, *, hint: str | None = None) -> None:
+        """Say something to a person, and what to do, if there is something."""
+        self._say("note", message, hint=hint)
 
-    def warn(self, message: str) -> None:
-        """Say that something has no effect, or not the one it seems to have."""
-        self._say("warning", message)
+    def warn(self, message: str, *, hint: str | None = None) -> None:
+        """Say that something has no effect, or not the one it seems to have, and what to do, if there is something."""
+        self._say("warning", message, hint=hint)
 
     def error(self, error: KeyfobError) -> None:
         """Say what is wrong, and what to do about it."""
@@ -155,8 +155,8 @@ class Terminal:
 
     def _say(self, kind: str, message: str, *, hint: str | None = None, code: str | None = None) -> None:
         if self.json:
-            said = {"code": code, "message": message, "hint": hint} if kind == "error" else {"message": message}
-            self._print([json.dumps({kind: said})])
+            said = {"message": message, "hint": hint} if hint or code else {"message": message}
+            self._print([json.dumps({kind: {"code": code, **said} if code else said})])
             return
         name = self._painted("keyfob:", "red" if kind == "error" else "yellow") if self._colour(self.err) else "keyfob:"
         first, *more = map(text.printable, message.split("\n"))

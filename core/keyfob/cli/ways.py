@@ -1,4 +1,4 @@
-"""The ways to sign in to a provider, and which of them is meant: by an option, by choice, or the usual one."""
+"""The ways to sign in to a provider, and which of them is meant: by an option, by choice, or by its configuration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ WAYS = {
 
 
 def way(login: Login, named: Sequence[str], terminal: Terminal, environ: Mapping[str, str]) -> str:
-    """The way that is named, or chosen. Raises UsageError."""
+    """The way that is named; else the one that the entry says, or one that is chosen where a key would do too.
+
+    Raises UsageError.
+    """
     possible = [*login.flows, *login.records.methods]
     if len(named) > 1:
         raise UsageError("one way at a time", hint=_listed(login, possible))
@@ -37,10 +40,12 @@ def way(login: Login, named: Sequence[str], terminal: Terminal, environ: Mapping
     if not login.flows:
         kinds = " or ".join(WAYS[each][0] for each in possible)
         raise UsageError(f"say how to sign in to {login.provider}: {kinds}", hint=_listed(login, possible))
-    if len(possible) > 1 and typing() and terminal.attended:
-        return _chosen(login, possible, unseen(environ), terminal)
-    if possible[0] == "browser" and "device" in possible and unseen(environ):
-        terminal.note(f"there is a way without a browser on this machine: {login.command} --device-auth")
+    why = unseen(environ)
+    if login.records.methods and typing() and terminal.attended:
+        return _chosen(login, possible, why, terminal)
+    if possible[0] == "browser" and why:
+        other = f"{login.command} --device-auth" if "device" in possible else None
+        terminal.note(f"no browser would be seen here ({why})" + ("; a code needs none" if other else ""), hint=other)
     return possible[0]
 
 
