@@ -11,14 +11,18 @@ import re
 import socket
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
 from keyfob.credentials.exchange import UnansweredError
 from keyfob.errors import DeniedError, ExpiredSignInError, KeyfobError, PolicyError, PortError, SignInError
 from keyfob.plugin.oauth import granted, loopback
+from keyfob.plugin.oauth.attempt import Attempt
+from keyfob.plugin.oauth.loopback import Listener
+from keyfob.plugin.oauth.wire import Request
 
-from .scene import CODE, PATIENCE, WANTED, Person, SignIn
+from .scene import CODE, PATIENCE, WANTED, Person, SignIn, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,6 +163,31 @@ def test_the_other_name_of_loopback_is_as_good() -> None:
         seen = sign_in.get(sign_in.callback(), host=f"localhost:{sign_in.port}")
         sign_in.get(seen.headers["location"])
     assert sign_in.error is None
+
+
+@pytest.mark.parametrize("path", ["/signed-in", "/over", "/cancel"])
+def test_a_redirect_uri_may_have_the_path_of_a_page_here(path: str) -> None:
+    """It is the answer where it has a query, and else what it is everywhere."""
+    with SignIn(wanted(path=path)) as given_up:
+        assert given_up.get("/cancel").status == 200
+    assert "another one on this machine" in str(given_up.error)
+    with SignIn(wanted(path=path)) as sign_in:
+        assert "This is another sign-in" in sign_in.get(sign_in.callback(state="x")).text
+        assert "Signed in" in sign_in.browse(sign_in.callback()).text
+    assert sign_in.error is None
+
+
+def test_the_port_that_browsers_leave_out_need_not_be_named() -> None:
+    """Neither in the Host nor in an address that is pasted; any other needs to be."""
+    for port, status in ((80, 303), (8080, 421)):
+        attempt = Attempt(WANTED, port)
+        answer = urlencode({"code": CODE, "state": parse_qs(urlsplit(attempt.address).query)["state"][0]})
+        assert (attempt.pasted(f"http://127.0.0.1/callback?{answer}") is None) == (port == 80)
+        with socket.socket() as held:
+            request = Request("GET", "/callback", answer, (("host", "127.0.0.1"),))
+            response = Listener(held, attempt)._answer(request)
+        assert response is not None
+        assert response.status == status
 
 
 def test_slow_and_silent_callers_do_not_keep_the_browser_from_being_served(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,6 +105,7 @@ class SignIn:
             f"{self._issuer}/oauth/authorize",
             CLIENT_ID,
             fields,
+            issuer=self._issuer,
             ports=_PORTS,
             host=self._redirect_host,
             path=_PATH,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Both lead here, and neither is a name that somebody else could have DNS point here.
 LOOPBACK = (ADDRESS, "localhost")
+# The port that browsers leave out.
+HTTP = 80
 # What an address has around it when it was copied out of a mail, a chat or a shell.
 _AROUND = " \t\r\n\"'`<>\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{BYTE ORDER MARK}"
 # More fields than any answer has.
@@ -124,7 +126,7 @@ class Attempt:
         """The query of an address that leads here: browsers leave out the scheme, and people rename the host."""
         try:
             parts = urlsplit(address if "://" in address[:8] else f"http://{address}")
-            place = (parts.scheme, parts.username, parts.port, parts.path)
+            place = (parts.scheme, parts.username, parts.port or HTTP, parts.path)
         except ValueError:
             return None
         here = parts.hostname in LOOPBACK and place == ("http", None, self.port, self.path)
@@ -135,11 +137,18 @@ class Attempt:
         return urlsplit(self._wanted.endpoint).hostname or "the issuer"
 
     def _see_who_answered(self, answer: dict[str, str]) -> None:
-        """RFC 9207, section 2.4: by a strict comparison of the whole text, also where it says no."""
+        """RFC 9207, section 2.4: by a strict comparison of the whole text, also where it says no.
+
+        An issuer that nobody can compare is none: a server that had the browser sent to another's would be given that
+        one's code (RFC 9700, section 4.4).
+        """
         named, issuer = answer.get("iss"), self._wanted.issuer
         if named is None and self._wanted.announces_iss:
             raise SignInError(f"the answer does not say that it is of {issuer}, which announces to say so (iss)")
-        if named is not None and issuer is not None and named != issuer:
+        if named is not None and issuer is None:
+            message = "the answer names its issuer, and none is known to compare it with"
+            raise SignInError(message, hint='write issuer = "…" beside the endpoints, as their server names itself')
+        if named is not None and named != issuer:
             raise SignInError(f"the answer is not of {issuer}, which was asked: another issuer names itself in it")
 
     def _said_no(self, answer: dict[str, str]) -> SignInError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from keyfob.errors import PortError
 from keyfob.plugin.oauth import pages
-from keyfob.plugin.oauth.attempt import LOOPBACK, Verdict
+from keyfob.plugin.oauth.attempt import HTTP, LOOPBACK, Verdict
 from keyfob.plugin.oauth.ports import BACKLOG
 from keyfob.plugin.oauth.wire import LONGEST, Response, UnreadableError, received
 
@@ -52,7 +52,9 @@ class Listener:
         self._begun.wait()
         if self._fault is not None:
             self._thread.join()
-            raise PortError(f"there is no port for the browser to come back to: {self._fault.strerror}") from self._fault
+            raise PortError(
+                f"there is no port for the browser to come back to: {self._fault.strerror}"
+            ) from self._fault
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -131,11 +133,12 @@ class Listener:
         host = request.every("host")
         if len(host) != 1:
             return Response.text(400)  # RFC 9110, section 7.2
-        if host[0].lower() not in [f"{name}:{self._attempt.port}" for name in LOOPBACK]:
+        if host[0].lower() not in _hosts(self._attempt.port):
             return Response.text(421)  # another name leads here, as after DNS rebinding
         if request.method != "GET":
             return Response.text(405, Allow="GET")
-        if request.path == self._attempt.path:
+        here = request.path == self._attempt.path
+        if here and request.query:  # without one it is one of these, where the redirect URI has its path
             return self._callback(request)
         if request.path == _OVER and self._page is not None:
             return _shown(self._page)
@@ -143,7 +146,7 @@ class Listener:
             return _shown(pages.OVER)
         if request.path == "/cancel" and not request.of_a_page:
             return Response.text(200, "Login cancelled") if self._attempt.cancel() else Response.text(409, "Too late")
-        return Response.text(404)
+        return _shown(pages.OTHER, 400) if here else Response.text(404)
 
     def _callback(self, request: Request) -> Response | None:
         if request.ahead:
@@ -152,6 +155,11 @@ class Listener:
         if verdict is Verdict.COUNTS:
             return None
         return _away(_LATE) if verdict is Verdict.TAKEN else _shown(pages.OTHER, 400)
+
+
+def _hosts(port: int) -> set[str]:
+    """How browsers name it; they leave the port out that http has by itself."""
+    return {f"{name}:{port}" for name in LOOPBACK} | ({*LOOPBACK} if port == HTTP else set())
 
 
 def _away(path: str) -> Response:

@@ -16,10 +16,11 @@ class Wanted:
     """What a sign-in asks for, and where the browser is to come back to.
 
     endpoint: the authorization endpoint. fields: of its request, beside those that every such request has. issuer:
-    whose answer is awaited, None where that is not known. announces_iss: whether it must say so (RFC 9207, section
-    2.4). ports: on loopback, tried in this order; 0 is any. host: how the redirect URI names loopback. ask: ask a
-    sign-in that holds the first port to give it up. name: what one signs in to, for the page. refusals: a word that the
-    issuer's refusal may hold → the sentence that people are told then.
+    whose answer is awaited; None where that is not known, and then no answer that names its issuer is taken.
+    announces_iss: whether it must say so (RFC 9207, section 2.4). ports: on loopback, tried in this order; 0 is any.
+    host: how the redirect URI names loopback. ask: ask a sign-in that holds the first port to give it up. name: what
+    one signs in to, for the page. refusals: a word that the issuer's refusal may hold → the sentence that people are
+    told then.
     """
 
     endpoint: str
