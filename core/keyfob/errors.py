@@ -143,9 +143,20 @@ class NotSignedInError(CredentialError):
 
 
 class SignInError(CredentialError):
-    """A sign-in did not come to a login. What was stored before is as it was."""
+    """A sign-in did not come to a login. What was stored before is as it was.
+
+    error: the standard code by which the issuer refused it (RFC 6749, sections 4.1.2.1 and 5.2), and retry_after: how
+    many seconds it wants to be left alone; None where it said nothing of it.
+    """
 
     code = "sign-in"
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, error: str | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.error = error
+        self.retry_after = retry_after
 
 
 class DeniedError(SignInError):

@@ -146,6 +146,20 @@ class TestNothingWasSent:
         found = failed(UnreachableError, lambda: sent("https://issuer.example/oauth/token"))
         assert found == "issuer.example cannot be reached: Name or service not known"
 
+    @pytest.mark.parametrize(("proxy", "told"), [({}, True), ({"HTTPS_PROXY": "http://proxy.example"}, False)])
+    def test_whether_it_is_the_issuers_name_is_told(
+        self, monkeypatch: pytest.MonkeyPatch, proxy: dict[str, str], told: bool
+    ) -> None:
+        """Of a proxy's the issuer's address says nothing."""
+
+        def unknown(*_: object, **__: object) -> Any:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
+        with pytest.raises(UnreachableError) as caught:
+            sent("https://issuer.example/oauth/token", proxy)
+        assert caught.value.unknown is told
+
     def test_a_port_where_nobody_listens(self) -> None:
         """It is refused."""
         found = failed(UnreachableError, lambda: sent(refused_by_the_system()))

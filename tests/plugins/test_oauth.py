@@ -13,7 +13,7 @@ import pytest
 from keyfob.carrying import move
 from keyfob.cli.run import run
 from keyfob.credentials.ending import sign_out
-from keyfob.credentials.exchange import UnansweredError
+from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.errors import (
     ConfigError,
     DamagedLoginError,
@@ -519,7 +519,7 @@ def test_a_program_that_was_refused_says_why(program):
     program.issuer.answers[TOKEN] = [(401, {"error": "invalid_client", "error_description": "wrong secret"})]
     source = program.provider().source
     for _ in range(3):
-        with pytest.raises(SignInError, match=r"sso\.test answered 401: wrong secret"):
+        with pytest.raises(SignInError, match=r"sso\.test answered 401: invalid_client \(wrong secret\)"):
             source.get()
     assert not program.file.exists()
     assert len(program.issuer.requests(TOKEN)) == 1
@@ -599,6 +599,59 @@ def test_on_the_command_line(home, capsys, monkeypatch):
     assert "reading the client secret from stdin" in said.err
     assert "may still be valid: its issuer names no revocation_endpoint" in said.err
     assert "canary" not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("error", "lines", "hint"),
+    [
+        ("invalid_client", "", "look at model_providers.corp.oauth.client_id"),
+        (
+            "invalid_client",
+            'client_secret_env = "CORP_SECRET"',
+            "look at model_providers.corp.oauth.client_id, or export CORP_SECRET=… anew",
+        ),
+        (
+            "unauthorized_client",
+            'token_endpoint_auth_method = "client_secret_post"',
+            "look at model_providers.corp.oauth.client_id and its flow, and at the secret that was given",
+        ),
+        ("invalid_scope", "", "look at model_providers.corp.oauth.scopes"),
+        ("invalid_request", "", "look at model_providers.corp.oauth"),
+        ("invalid_grant", "", "keyfob login corp"),  # the code was too old, perhaps
+    ],
+)
+def test_what_the_issuer_refuses_is_told_with_the_key_that_decides_on_it(corp, error, lines, hint):
+    """By its code, in the answer to the exchange as in the browser's; the same command again mends nothing."""
+    corp.write(PEOPLE + lines)
+    corp.home.environ["CORP_SECRET"] = "env-secret"
+    corp.issuer.answers[TOKEN] = [(400, {"error": error, "error_description": "no way"})]
+    with pytest.raises(SignInError, match=rf"sso\.test answered 400: {error} \(no way\)") as caught:
+        corp.sign_in()
+    assert caught.value.hint == hint
+    corp.person.back = {"error": error, "error_description": "no way"}
+    with pytest.raises(SignInError, match=rf"sso\.test refused: {error} \(no way\)") as caught:
+        corp.sign_in()
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        ((200, {"issuer": "https://other.test", "token_endpoint": TOKEN}), "look at model_providers.corp.oauth.issuer"),
+        ((200, {"issuer": ISSUER}), "look at model_providers.corp.oauth.issuer"),
+        (
+            UnreachableError("sso.test cannot be reached: Name or service not known", unknown=True),
+            "look at model_providers.corp.oauth.issuer; it may need a VPN",
+        ),
+        (UnreachableError("sso.test cannot be reached: Connection refused"), "keyfob doctor"),
+    ],
+)
+def test_an_issuer_that_is_not_the_one_is_told_with_its_key(corp, answer, hint):
+    """Its metadata are another's, or there is no such host; what the network has is `keyfob doctor`'s."""
+    corp.issuer.answers[METADATA] = [answer]
+    with pytest.raises(SignInError) as caught:
+        corp.sign_in()
+    assert caught.value.hint == hint
 
 
 # Renewing, and what changes

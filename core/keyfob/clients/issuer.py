@@ -11,7 +11,7 @@ from keyfob import __version__
 from keyfob.clients.httpx import issuer_client, sending_errors
 from keyfob.clients.origin import Origin, shown
 from keyfob.clients.proxies import Proxy, proxy_for
-from keyfob.clients.reasons import TRUST_HINT, untrusted, why
+from keyfob.clients.reasons import TRUST_HINT, unknown, untrusted, why
 from keyfob.clients.watch import Watch
 from keyfob.credentials.exchange import Answer, UnansweredError, UnreachableError
 from keyfob.errors import ConfigError
@@ -86,7 +86,7 @@ def _failure(
     if untrusted(error):
         reason += f"; {TRUST_HINT}"
     by = f" through the proxy of {proxy.variable}" if proxy else ""
-    return UnreachableError(f"{origin.host} cannot be reached{by}: {reason}")
+    return UnreachableError(f"{origin.host} cannot be reached{by}: {reason}", unknown=unknown(error) and proxy is None)
 
 
 def _date(text: str | None) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import ssl
 from http import HTTPStatus
 
@@ -34,6 +35,11 @@ def why(error: Exception) -> str:
 def untrusted(error: BaseException | None) -> bool:
     """Whether it is because of the server's certificate, which another try will not change."""
     return isinstance(_deepest(error), ssl.SSLCertVerificationError)
+
+
+def unknown(error: BaseException | None) -> bool:
+    """Whether no host of that name is known, which its configuration may be wrong about."""
+    return isinstance(_deepest(error), socket.gaierror)
 
 
 def phrase(status: int) -> str:

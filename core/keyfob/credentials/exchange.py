@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from keyfob.errors import SignInError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,11 @@ class Answer:
 
 
 class UnreachableError(Exception):
-    """No connection stands: the request was not sent."""
+    """No connection stands: the request was not sent. unknown: nobody knows a host of that name."""
+
+    def __init__(self, message: str = "", *, unknown: bool = False) -> None:
+        super().__init__(message)
+        self.unknown = unknown
 
 
 class UnansweredError(Exception):
@@ -54,6 +61,23 @@ if TYPE_CHECKING:
     Send = Callable[[Exchange], Answer]
     """Sends one request, follows no redirect. Raises UnreachableError, UnansweredError; before it sends anything
     ConfigError."""
+
+
+@contextlib.contextmanager
+def told(provider: str, command: str) -> Iterator[None]:
+    """Say as SignInError that the issuer could not be asked while somebody signed in, and each with what to do.
+
+    command: what to try again.
+    """
+    try:
+        yield
+    except SignInError as error:
+        error.hint = error.hint or command
+        raise
+    except UnreachableError as error:
+        raise SignInError(f"{provider}: {error}", hint="keyfob doctor") from error
+    except UnansweredError as error:
+        raise SignInError(f"{provider}: {error}", hint=command) from error
 
 
 def json_object(text: bytes) -> dict[str, Any]:

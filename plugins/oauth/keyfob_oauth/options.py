@@ -117,6 +117,11 @@ class Options(BaseModel):
         return issuer
 
     @property
+    def discovers(self) -> bool:
+        """Whether the issuer is asked for its endpoints: with a token endpoint it is not."""
+        return self.issuer is not None and self.token_endpoint is None
+
+    @property
     def confidential(self) -> bool:
         """Whether the client has a secret (RFC 6749, section 2.1)."""
         method = self.token_endpoint_auth_method

@@ -23,6 +23,7 @@ from keyfob.plugin.oauth import (
     plain,
 )
 from keyfob_oauth import login
+from keyfob_oauth.hints import hinted, look_at, looking_at, table
 from keyfob_oauth.identity import Identity, identity
 from keyfob_oauth.options import ENDPOINTS, Options
 
@@ -40,39 +41,43 @@ class SignIn:
         self._context = context
         self._environment = environment
         self._typed: str | None = None
-        self._table = f"model_providers.{provider}.oauth"
+        self._table = table(provider)
 
     @contextlib.contextmanager
     def browser(self) -> Iterator[Mapping[str, Any]]:
         """In the browser: a code with PKCE, to loopback (RFC 8252)."""
-        server, client = self._begun()
-        url = self._needed(server.authorization_endpoint, "authorization_endpoint", "--device-auth")
-        with granted(self._wanted(server, url), self._context.interaction) as grant:
-            request = client.code(server.token_endpoint, grant, **self._options.asked_again)
-            yield self._data(server, client, asked(request, self._context.send))
+        with hinted(self._provider, self._options):
+            server, client = self._begun()
+            url = self._needed(server.authorization_endpoint, "authorization_endpoint", "--device-auth")
+            with granted(self._wanted(server, url), self._context.interaction) as grant:
+                request = client.code(server.token_endpoint, grant, **self._options.asked_again)
+                yield self._data(server, client, asked(request, self._context.send))
 
     @contextlib.contextmanager
     def device(self) -> Iterator[Mapping[str, Any]]:
         """With a code (RFC 8628)."""
-        server, client = self._begun()
-        url = self._needed(server.device_authorization_endpoint, "device_authorization_endpoint", "")
-        fields, context = self._options.asked_for, self._context
-        tokens = device_tokens(client, url, server.token_endpoint, fields, context.send, context.interaction)
-        yield self._data(server, client, tokens)
+        with hinted(self._provider, self._options):
+            server, client = self._begun()
+            url = self._needed(server.device_authorization_endpoint, "device_authorization_endpoint", "")
+            fields, context = self._options.asked_for, self._context
+            tokens = device_tokens(client, url, server.token_endpoint, fields, context.send, context.interaction)
+            yield self._data(server, client, tokens)
 
     @contextlib.contextmanager
     def program(self) -> Iterator[Mapping[str, Any]]:
         """By the client itself (RFC 6749, section 4.4); a refresh token, which it must not be given, is not kept."""
-        server, client = self._begun()
-        request = client.credentials(server.token_endpoint, **self._options.asked_for)
-        tokens = dict(asked(request, self._context.send))
+        with hinted(self._provider, self._options):
+            server, client = self._begun()
+            request = client.credentials(server.token_endpoint, **self._options.asked_for)
+            tokens = dict(asked(request, self._context.send))
         with contextlib.suppress(SignInError):  # by itself it does this where nobody is
             self._tell_of_scopes(tokens)
         yield self._stored(server, client, {**tokens, login.REFRESH: None}, Identity())
 
     def brought_home(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """A login from elsewhere, with the endpoints and the method that this machine finds. Raises SignInError."""
-        server = self._server()
+        with hinted(self._provider, self._options):
+            server = self._server()
         found = self._made_at(server, self._method(server, self._environment if self._options.confidential else None))
         kept = {name: value for name, value in data.items() if name not in found}
         return {**kept, **{name: value for name, value in found.items() if value is not None}}
@@ -88,9 +93,10 @@ class SignIn:
         """What is written goes before what is discovered; with a token endpoint nothing is."""
         options = self._options
         written = {name: url for name in ENDPOINTS if (url := getattr(options, name)) is not None}
-        if options.token_endpoint is not None or options.issuer is None:
+        if options.issuer is None or not options.discovers:
             return Server(issuer=options.issuer, **written)
-        return replace(discovered(options.issuer, self._context.send, named=f"{self._table}.issuer"), **written)
+        with looking_at(self._provider, "issuer"):
+            return replace(discovered(options.issuer, self._context.send, named=f"{self._table}.issuer"), **written)
 
     def _method(self, server: Server, secret: str | None) -> str:
         """How the client authenticates: as it is written, else as the server takes it; it takes the first of them all
@@ -99,7 +105,10 @@ class SignIn:
             return self._options.token_endpoint_auth_method or NONE
         found = next((method for method in (BASIC, POST) if method in (server.methods or (BASIC,))), None)
         if found is None:
-            raise SignInError(f"{server.issuer} takes no client secret: it wants {plain(', '.join(server.methods))}")
+            raise SignInError(
+                f"{server.issuer} takes no client secret: it wants {plain(', '.join(server.methods))}",
+                hint=look_at(self._provider, "token_endpoint_auth_method"),
+            )
         return found
 
     def _secret(self) -> str:
@@ -141,7 +150,8 @@ class SignIn:
 
     def _data(self, server: Server, client: Client, tokens: Mapping[str, Any]) -> Mapping[str, Any]:
         """The login of a person."""
-        whose = identity(tokens.get("id_token"), server.issuer, client.client_id)
+        with looking_at(self._provider, "issuer"):
+            whose = identity(tokens.get("id_token"), server.issuer, client.client_id)
         if not tokens.get(login.REFRESH):
             self._tell_of_the_end()
         self._tell_of_scopes(tokens)

@@ -56,9 +56,11 @@ def tokens(answer: Answer, request: Exchange) -> Mapping[str, Any]:
 def refused(answer: Answer, request: Exchange) -> SignInError:
     """What an answer that is no success says (RFC 6749, section 5.2)."""
     document = answer.document()
-    told = reason(document, _secrets(request))
-    kind = DeniedError if error_code(document) == "access_denied" else SignInError
-    return kind(f"{host(request)} answered {answer.status}" + (f": {told}" if told else ""))
+    secrets = _secrets(request)
+    told, code = reason(document, secrets), _without(error_code(document), secrets)
+    kind = DeniedError if code == "access_denied" else SignInError
+    said = f"{host(request)} answered {answer.status}" + (f": {told}" if told else "")
+    return kind(said, error=code or None, retry_after=answer.retry_after)
 
 
 def _secrets(request: Exchange) -> list[str]:
@@ -85,17 +87,25 @@ def error_code(document: Mapping[str, Any]) -> str | None:
 
 
 def reason(document: Mapping[str, Any], secrets: Iterable[str] = ()) -> str:
-    """The standard error fields as a person may read them: the description, else the code; may be empty.
+    """The standard error fields as a person may read them: the code, with the description behind it; may be empty.
 
-    secrets: what is left out where the server repeats it.
+    Who says no needs no code for that. secrets: what is left out where the server repeats it.
     """
     error = document.get("error")
     deeper = error.get("message") if isinstance(error, dict) else None
-    described = document.get("error_description") or deeper
-    told = described if isinstance(described, str) and plain(described) else error_code(document) or ""
+    described, code = _without(document.get("error_description") or deeper, secrets), error_code(document)
+    if code is None or (code == "access_denied" and described):
+        return described
+    code = _without(code, secrets)
+    return plain(f"{code} ({described})") if described else code
+
+
+def _without(words: object, secrets: Iterable[str]) -> str:
+    """A server's text without these, whole: what is cut off would leave the half of one."""
+    found = words if isinstance(words, str) else ""
     for secret in secrets:
-        told = told.replace(secret, "…")
-    return plain(told)
+        found = found.replace(secret, "…")
+    return plain(found)
 
 
 def plain(words: str) -> str:
