@@ -204,7 +204,7 @@ def test_a_renewal_of_the_old_login_is_waited_for(lab: Lab, minutes: int, monkey
     monkeypatch.setattr("keyfob.stores.file.DEADLINE", 0.0)  # a minute
     waited = 0
 
-    def lock(store: FileStore, *, wait: bool = True) -> contextlib.AbstractContextManager[None]:
+    def lock(store: FileStore, *, wait: float | None = None) -> contextlib.AbstractContextManager[None]:
         nonlocal waited
         waited += bool(lab.person.shown)
         if waited > minutes:

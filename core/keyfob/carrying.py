@@ -11,8 +11,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from keyfob.credentials.ending import remove_carried
-from keyfob.credentials.login import told
+from keyfob.credentials.exchange import told
 from keyfob.credentials.record import SignsIn
+from keyfob.credentials.saving import save
 from keyfob.errors import (
     CarriedLoginError,
     DamagedLoginError,
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from keyfob.credentials.ending import SignedOut
-    from keyfob.credentials.login import Login, Saved
+    from keyfob.credentials.login import Login
     from keyfob.credentials.record import Data, Record
+    from keyfob.credentials.saving import Saved
     from keyfob.credentials.store import Store
     from keyfob.providers import Provider
 
@@ -210,7 +212,7 @@ def take(provider: Provider, login: Login, carried: Carried, places: Iterable[St
         if _has_expired(record, login):
             raise CarriedLoginError(f"{provider.id}: the login that was received has expired", hint="export it again")
         data = login.records.received(record.data) if isinstance(login.records, SignsIn) else record.data
-    return login.save(data, replace_damaged=replace, empty=() if replace else places)
+    return save(login, data, replace_damaged=replace, empty=() if replace else places)
 
 
 @contextlib.contextmanager

@@ -210,6 +210,7 @@ class Provider:
                 clock=self._host.context.clock,
                 origin=None if key == SHARED else str(self.base_url.origin),
                 warn=lambda fault: self._host.report([fault]),
+                permit=self.see_that_one_may_sign_in,
             )
 
     @lazy

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.ending import revoke_replaced
-from keyfob.credentials.login import told
+from keyfob.credentials.exchange import told
 from keyfob.credentials.record import SignsIn
+from keyfob.credentials.saving import save, see_that_one_can_be_saved
 from keyfob.errors import LockedError, UsageError
 
 if TYPE_CHECKING:
-    from keyfob.credentials.login import Login, Saved
+    from keyfob.credentials.login import Login
     from keyfob.credentials.record import Data, Record
+    from keyfob.credentials.saving import Saved
     from keyfob.providers import Provider
 
 
@@ -40,7 +42,7 @@ def sign_in(provider: Provider, flow: str, *, replace_damaged: bool = False, rev
     if login is None or not isinstance(login.records, SignsIn):
         raise UsageError(f"{provider.id}: there is no signing in to it")
     provider.see_that_one_may_sign_in()
-    login.see_that_one_can_be_saved(replace_damaged=replace_damaged)
+    see_that_one_can_be_saved(login, replace_damaged=replace_damaged)
     with told(provider.id, login.command), login.records.sign_in(flow, provider.workspaces) as data:
         saved = _saved(login, data, replace_damaged=replace_damaged)
     return SignedIn(saved.record, revoke_replaced(login, saved) if revoke_old else None)
@@ -50,5 +52,5 @@ def _saved(login: Login, data: Data, *, replace_damaged: bool) -> Saved:
     """Save it; nobody has to sign in again because somebody else was renewing the old login just then."""
     for _ in range(_PATIENCE - 1):
         with contextlib.suppress(LockedError):
-            return login.save(data, replace_damaged=replace_damaged)
-    return login.save(data, replace_damaged=replace_damaged)
+            return save(login, data, replace_damaged=replace_damaged)
+    return save(login, data, replace_damaged=replace_damaged)

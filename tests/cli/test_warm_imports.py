@@ -13,6 +13,7 @@ import pytest
 
 from keyfob import Host
 from keyfob.config import snapshot
+from keyfob.credentials.saving import save
 from keyfob.testing.issuer import Issuer
 from keyfob_oauth.login import made_with
 
@@ -139,7 +140,7 @@ def test_an_oauth_login_takes_no_more_than_that(tmp_path, monkeypatch):
     login = host.provider("corp").login
     bound = {"token_endpoint": "https://sso.example/token", "configuration": login.records.configuration}
     tokens = {"access_token": "AT", "issued_at": time.time(), "expires_at": time.time() + 3600}
-    login.save({"made_with": made_with(host.provider("corp").options), **bound, **tokens})
+    save(login, {"made_with": made_with(host.provider("corp").options), **bound, **tokens})
     monkeypatch.setattr(snapshot, "SETTLED", -60.0)
     assert host.remember()
     found, output, code = imported_beyond_the_interpreter([SCRIPT, "token", "corp"], environ)

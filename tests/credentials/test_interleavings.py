@@ -133,8 +133,8 @@ class StepStore(MemoryStore):
         if not self.turns.alone:
             self.turns.actor.holds_answer = False
 
-    def lock(self, *, wait: bool = True) -> contextlib.AbstractContextManager[None]:
-        return self._locked("keyfob", wait=wait)
+    def lock(self, *, wait: float | None = None) -> contextlib.AbstractContextManager[None]:
+        return self._locked("keyfob", wait=wait is None)
 
     def writing(self) -> contextlib.AbstractContextManager[None]:
         return self._locked("codex", wait=True)

@@ -10,9 +10,9 @@ import pytest
 from tests.credentials.worlds import World
 
 from keyfob.credentials.ending import sign_out
-from keyfob.credentials.exchange import Answer, UnansweredError, UnreachableError
+from keyfob.credentials.exchange import Answer, UnansweredError, UnreachableError, told
 from keyfob.credentials.journal import Intent, Journal, Stage
-from keyfob.credentials.login import told
+from keyfob.credentials.saving import save
 from keyfob.errors import (
     DamagedLoginError,
     ExpiredSignInError,
@@ -58,7 +58,7 @@ class TestSave:
         world.store.prepare(world.disk)
         world.store.put_stage(Stage(world.record.fingerprint, b"{}"))
         old = world.disk
-        saved = world.login().save(NEW)
+        saved = save(world.login(), NEW)
         assert (saved.record.token, saved.replaced) == ("A9", old)
         assert world.disk == NEW
         assert (world.store.journal(), world.store.stage()) == (Journal(), None)
@@ -66,7 +66,7 @@ class TestSave:
 
     def test_it_is_bound_to_the_origin(self, own: World) -> None:
         """In the record itself, before the plugin's fields."""
-        own.login().save(NEW)
+        save(own.login(), NEW)
         assert list(own.disk.items()) == [("origin", "https://corp.example"), *NEW.items()]
 
     @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ class TestSave:
             world.forbidden = PolicyError("no")
         before = world.path.read_bytes()
         with pytest.raises(kind):
-            world.login().save(data)
+            save(world.login(), data)
         assert world.path.read_bytes() == before
 
     def test_what_is_damaged_names_the_command_that_replaces_it(self, world: World) -> None:
@@ -95,16 +95,16 @@ class TestSave:
         """Else it stays as it is."""
         world.path.write_text("{")
         with pytest.raises(DamagedLoginError):
-            world.login().save(NEW)
+            save(world.login(), NEW)
         assert world.path.read_text() == "{"
-        world.login().save(NEW, replace_damaged=True)
+        save(world.login(), NEW, replace_damaged=True)
         assert world.disk == NEW
 
     def test_it_waits_for_a_renewal(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """And writes nothing while another process holds the lock."""
         monkeypatch.setattr("keyfob.stores.file.DEADLINE", 0.01)
         with world.store.lock(), pytest.raises(LockedError):
-            world.login().save(NEW)
+            save(world.login(), NEW)
         assert world.disk["access"] == "A1"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from keyfob.credentials.saving import save
 from keyfob.testing.issuer import Issuer
 from keyfob.testing.model_server import TEXT, ModelServer
 
@@ -106,7 +107,7 @@ def test_what_codex_signs_out_from_is_gone(home):
 
 def test_a_chatgpt_login_that_keyfob_stores_is_used_by_codex(home, server, issuer):
     """With its account."""
-    home.login.save(issuer.login())
+    save(home.login, issuer.login())
     assert "Logged in using ChatGPT" in home.codex("login", "status").stderr
     assert home.turn().stdout.strip() == TEXT
     assert sent(server) == {(bearer(home), "acct-1")}

@@ -67,6 +67,7 @@ class Issuer:
         self.answers = {}
         self.count = 0
         self.fields = {}
+        self.retry_after = None
 
     def send(self, exchange):
         fields = dict(parse_qsl(exchange.body.decode()))
@@ -76,7 +77,7 @@ class Issuer:
         if isinstance(found, Exception):
             raise found
         status, document = found
-        return Answer(status, json.dumps(document).encode())
+        return Answer(status, json.dumps(document).encode(), retry_after=self.retry_after)
 
     def _usual(self, url):
         if url == METADATA:
@@ -418,8 +419,10 @@ def test_a_rule_on_what_goes_to_openai_holds_for_it_too(corp, table):
     with pytest.raises(PolicyError, match="forced_login_method"):
         corp.sign_in()
     assert corp.issuer.asked == []
-    with pytest.raises((PolicyError, NotSignedInError)):
-        corp.token()
+    for _ in range(2):
+        with pytest.raises((PolicyError, NotSignedInError)):
+            corp.token()
+    assert corp.issuer.asked == []
     assert not corp.file.exists()
 
 
@@ -515,16 +518,40 @@ def test_a_secret_that_is_typed_is_stored_and_renews(program):
 
 
 def test_a_program_that_was_refused_says_why(program):
-    """And stores nothing; the issuer is not asked again with each request."""
-    program.issuer.answers[TOKEN] = [(401, {"error": "invalid_client", "error_description": "wrong secret"})]
-    source = program.provider().source
-    for _ in range(3):
-        with pytest.raises(SignInError, match=r"sso\.test answered 401: invalid_client \(wrong secret\)"):
-            source.get()
+    """And stores nothing; its issuer is not asked again by each process, but after a wait that doubles."""
+    program.issuer.answers[TOKEN] = [(401, {"error": "invalid_client", "error_description": "wrong secret"})] * 2
+    for asked in (1, 2):
+        for _ in range(3):
+            with pytest.raises(SignInError, match=r"sso\.test answered 401: invalid_client \(wrong secret\)") as caught:
+                program.token()
+            assert "CORP_SECRET" in caught.value.hint
+        assert len(program.issuer.requests(TOKEN)) == asked
+        program.now += asked
     assert not program.file.exists()
-    assert len(program.issuer.requests(TOKEN)) == 1
-    program.now += 11
-    assert source.get().token == "AT1"
+    assert program.token() == "AT1"
+
+
+def test_an_issuer_that_wants_to_be_left_alone_is(program):
+    """Until another secret, or another table, could make it answer otherwise."""
+    program.issuer.answers[TOKEN] = [(429, {}), (429, {}), (429, {})]
+    program.issuer.retry_after = 120.0
+
+    def refused(times):
+        with pytest.raises(SignInError, match="429"):
+            program.token()
+        assert len(program.issuer.requests(TOKEN)) == times
+
+    refused(1)
+    program.now += 119
+    refused(1)
+    program.home.environ["CORP_SECRET"] = "new-secret"
+    refused(2)
+    refused(2)
+    program.write(PROGRAM + 'token_endpoint_auth_method = "client_secret_post"')
+    refused(3)
+    assert "secret" not in program.file.with_name("corp.json.keyfob.journal").read_text()
+    program.now += 120
+    assert program.token() == "AT1"
 
 
 def test_its_secret_is_not_spent_by_a_renewal(program):

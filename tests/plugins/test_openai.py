@@ -14,6 +14,7 @@ import pytest
 import keyfob.httpx
 from keyfob.credentials.ending import sign_out
 from keyfob.credentials.exchange import Answer, Exchange, UnreachableError
+from keyfob.credentials.saving import save
 from keyfob.errors import (
     AccountChangedError,
     CredentialError,
@@ -143,7 +144,7 @@ def test_what_only_codex_can_use_is_not_called_damaged(home: Any, data: dict[str
     assert str(caught.value) == f"{path}: the stored OpenAI login is of a kind, `{kind}`, that only Codex can use"
     assert caught.value.hint == "use Codex for it, or set CODEX_HOME to another folder for keyfob"
     with pytest.raises(UnsupportedLoginError):
-        provider.login.save({"auth_mode": "apikey", "OPENAI_API_KEY": "sk-2"})
+        save(provider.login, {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-2"})
     with open(path, encoding="utf-8") as file:
         assert json.load(file) == data
 

@@ -8,6 +8,7 @@ import pytest
 
 from keyfob.cli.run import run
 from keyfob.credentials.ending import sign_out
+from keyfob.credentials.saving import save
 from keyfob.errors import MissingCredentialError, PluginError
 from keyfob.testing.model_server import ModelServer
 
@@ -110,7 +111,7 @@ def test_its_login_is_stored_renewed_and_removed(home, provider, issuer):
     x = provider()
     with pytest.raises(MissingCredentialError, match="there is no VAULT_TOKEN"):
         x.credential()
-    x.login.save(x.login.records.made("api-key", "R1"))
+    save(x.login, x.login.records.made("api-key", "R1"))
     assert x.headers()["X-Vault-Token"] == "canary-new"
     kept = home.folder / "keyfob" / "vault" / "x.json"
     stored = json.loads(kept.read_text())
@@ -124,7 +125,7 @@ def test_its_login_is_stored_renewed_and_removed(home, provider, issuer):
 def test_what_it_breaks_is_its_own_fault(home, provider, breaks):
     """Named with its distribution, and without its text; `explain` says so too."""
     sound = provider()
-    sound.login.save(sound.login.records.made("api-key", "R1"))
+    save(sound.login, sound.login.records.made("api-key", "R1"))
     x = provider(breaks)
     with pytest.raises(PluginError, match="vault") as caught:
         x.credential()

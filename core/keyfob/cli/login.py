@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from keyfob.cli.ending import interrupted_once
 from keyfob.cli.interaction import AtTerminal
 from keyfob.cli.logins import login_of, see_that_it_is_kept
 from keyfob.cli.secret import agreed, secret
 from keyfob.cli.text import homely
 from keyfob.cli.ways import way
-from keyfob.errors import DamagedLoginError, PortError, UsageError
+from keyfob.credentials.saving import save, see_that_it_is_sound
+from keyfob.errors import DamagedLoginError, KeyfobError, PortError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from keyfob.cli.commands import Parser
     from keyfob.cli.run import Session
+    from keyfob.cli.terminal import Terminal
     from keyfob.credentials.login import Login
-    from keyfob.credentials.record import Record
+    from keyfob.credentials.record import Data
     from keyfob.signin import SignedIn
 
 _ISSUER = "KEYFOB_OPENAI_ISSUER"
@@ -53,22 +59,22 @@ def arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace, session: Session) -> int:
     """Sign in, or read a key, and store it."""
     _obey_as_codex(options, session)
-    session.interaction = AtTerminal(session.terminal, session.environ, browses=not options.no_browser)
+    person = AtTerminal(session.terminal, session.environ, browses=not options.no_browser)
+    session.interaction = person
     login = login_of(session, options.provider, "login")
+    see_that_it_is_kept(login)
     named = options.ways or (["browser"] if options.no_browser else [])
     chosen = way(login, named, session.terminal, session.environ)
-    see_that_it_is_kept(login)
     if session.terminal.attended:
         login.store.unlock()  # before anything is asked for, which would be in vain
     replace = options.replace or _given_up(login, session)
     if chosen in _METHODS:
         given = secret(_METHODS[chosen], login.whom, session.terminal)
-        login.save(login.records.made(chosen, given), replace_damaged=replace)
+        save(login, login.records.made(chosen, given), replace_damaged=replace)
     else:
-        done = _sign_in(login, chosen, session, replace=replace, revoke_old=options.revoke_old)
-        session.terminal.note(_welcome(login, done.record))
-        if done.still_valid is not None:
-            session.terminal.warn(f"the login that was replaced may still be valid: {done.still_valid}")
+        with person:
+            done = _sign_in(login, chosen, session, replace=replace, revoke_old=options.revoke_old)
+        _welcome(login, done, session.terminal)
     _tell(login, chosen, session)
     return 0
 
@@ -86,7 +92,7 @@ def _obey_as_codex(options: argparse.Namespace, session: Session) -> None:
 def _given_up(login: Login, session: Session) -> bool:
     """Whether what is there and cannot be read is to be replaced: only with the user's word."""
     try:
-        login.see_that_it_is_sound()
+        see_that_it_is_sound(login)
     except DamagedLoginError as error:
         if not agreed(f"{error}. Replace it?", session.terminal):
             hint = f"add --replace to give it up, or move {login.store.place} away first"
@@ -101,23 +107,45 @@ def _sign_in(login: Login, flow: str, session: Session, *, replace: bool, revoke
 
     provider = session.host.provider(login.provider)
     try:
-        return sign_in(provider, flow, replace_damaged=replace, revoke_old=revoke_old)
+        with _told_of_the_end(login, session.terminal):
+            return sign_in(provider, flow, replace_damaged=replace, revoke_old=revoke_old)
     except PortError as error:
         if flow == "device" or "device" not in login.flows:  # a code was no way either
             raise
         if not agreed(f"{error}. Sign in with a code instead?", session.terminal):
             error.hint = f"{login.command} --device-auth"
             raise
-        return sign_in(provider, "device", replace_damaged=replace, revoke_old=revoke_old)
+        return _sign_in(login, "device", session, replace=replace, revoke_old=revoke_old)
 
 
-def _welcome(login: Login, record: Record) -> str:
-    """As whom one is signed in, as far as the login tells."""
-    about = login.records.about(record)
+@contextlib.contextmanager
+def _told_of_the_end(login: Login, terminal: Terminal) -> Iterator[None]:
+    """Where somebody gives up, say whether anything was stored: they may do so in the moment after it was."""
+    before = _kept(login)
+    with interrupted_once():
+        try:
+            yield
+        except KeyboardInterrupt:
+            stored = _kept(login) != before
+            terminal.note("given up; " + ("the new login was stored before that" if stored else "nothing was stored"))
+            raise
+
+
+def _kept(login: Login) -> Data | None:
+    with contextlib.suppress(KeyfobError):
+        return login.store.read()
+    return None
+
+
+def _welcome(login: Login, done: SignedIn, terminal: Terminal) -> None:
+    """As whom one is signed in, as far as the login tells; and what became of the one before."""
+    about = login.records.about(done.record)
     whose = about.email or about.account
     more = {"plan": about.plan, "workspace": about.workspace}
     told = ", ".join(f"{name} {value}" for name, value in more.items() if value)
-    return f"signed in to {login.whom}" + (f" as {whose}" if whose else "") + (f" ({told})" if told else "")
+    terminal.note(f"signed in to {login.whom}" + (f" as {whose}" if whose else "") + (f" ({told})" if told else ""))
+    if done.still_valid is not None:
+        terminal.warn(f"the login that was replaced may still be valid: {done.still_valid}")
 
 
 def _tell(login: Login, chosen: str, session: Session) -> None:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from keyfob.carrying import Carried
     from keyfob.cli.commands import Parser
     from keyfob.cli.run import Session
-    from keyfob.credentials.login import Login, Saved
+    from keyfob.credentials.login import Login
     from keyfob.credentials.record import Record
+    from keyfob.credentials.saving import Saved
 
 _REPLACE = "keyfob login import --replace gives up what is there"
 

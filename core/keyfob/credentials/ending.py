@@ -18,8 +18,9 @@ from keyfob.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from keyfob.credentials.login import Login, Saved
+    from keyfob.credentials.login import Login
     from keyfob.credentials.record import Data, Record
+    from keyfob.credentials.saving import Saved
     from keyfob.credentials.store import Store
 
 _ENDS_BY_ITSELF = "it cannot be revoked from here, and ends by itself"

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.headers import illegal_part
 from keyfob.credentials.record import Rotation, SignsIn, record_in, replaced_by
 from keyfob.credentials.renewal import Renewal
+from keyfob.credentials.unattended import made
 from keyfob.errors import (
     CredentialError,
-    DamagedLoginError,
     IllegalHeaderError,
     MissingCredentialError,
     NotSignedInError,
-    OccupiedError,
     OtherOriginError,
-    SignInError,
-    UnsupportedLoginError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
     from keyfob.credentials.exchange import Send
     from keyfob.credentials.record import Data, Record, Records
@@ -32,18 +27,6 @@ if TYPE_CHECKING:
     from keyfob.errors import Fault
 
 _ORIGIN = "origin"
-# Seconds from one sign-in without anybody that failed to the next.
-_AGAIN_AFTER = 10.0
-# Characters that a new login has at the least, ChatGPT's and any other: not every keyring takes as many.
-_LEAST_SHARED, _LEAST = 3_000, 300
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """A login that was stored, and what was stored in its place before; None where nothing was, or nothing readable."""
-
-    record: Record
-    replaced: Data | None = field(default=None, repr=False)
 
 
 class Login:
@@ -51,7 +34,7 @@ class Login:
 
     judge: raises PolicyError for a record that a rule forbids. origin: what the record is bound to, as `scheme://host`;
     None for the record that Codex shares, which holds no such thing. clock: seconds since the epoch. warn: told of a
-    clock that is wrong.
+    clock that is wrong. permit: raises PolicyError where a rule permits no such login to be made.
     """
 
     def __init__(
@@ -65,16 +48,17 @@ class Login:
         clock: Callable[[], float],
         origin: str | None,
         warn: Callable[[Fault], None] = lambda _: None,
+        permit: Callable[[], None] = lambda: None,
     ) -> None:
         self.provider = provider
         self.records = records
         self.store = store
         self.judge = judge
+        self.permit = permit
         self.clock = clock
         self.send = send
         self.warn = warn
         self._origin = origin
-        self._in_vain: tuple[float, SignInError | None] = (0.0, None)
         self.shared = origin is None
         self.rotation = records if isinstance(records, Rotation) else None
         self.renewal = (
@@ -150,10 +134,10 @@ class Login:
 
         Raises what `missing` returns, SignInError, PolicyError, StoreError, DamagedLoginError.
         """
-        record = self._useful()
-        return self.completed(self._made() if record is None else record)
+        record = self.useful()
+        return self.completed(made(self) if record is None else record)
 
-    def _useful(self) -> Record | None:
+    def useful(self) -> Record | None:
         """The stored login; one that is of no use here is none where a new one takes nobody."""
         try:
             return self.stored()
@@ -161,36 +145,6 @@ class Login:
             if self.unattended is None:
                 raise
             return None
-
-    def _made(self) -> Record:
-        """Sign in without anybody, under the lock: once for all who would."""
-        way = self.unattended
-        if way is None or not isinstance(self.records, SignsIn):
-            raise self.missing()
-        self._heed_what_was_in_vain()
-        with self.store.lock():
-            record = self._useful()
-            return self._signed_in(self.records, way) if record is None else record
-
-    def _heed_what_was_in_vain(self) -> None:
-        """A program that is refused must not ask its issuer with each request of its own."""
-        until, error = self._in_vain
-        if error is not None and 0 < until - self.clock() <= _AGAIN_AFTER:
-            raise SignInError(str(error), hint=error.hint)
-
-    def _signed_in(self, records: SignsIn, way: str) -> Record:
-        """The same, once it is known that the place takes a login. With the lock held."""
-        with self.store.writing():
-            self.store.probe(self._least)
-        try:
-            with told(self.provider, self.command), records.sign_in(way) as data:
-                record = self._sendable(data)
-                with self.store.writing():
-                    self.store.replace(self._bound(data))
-        except SignInError as error:
-            self._in_vain = (self.clock() + _AGAIN_AFTER, SignInError(str(error), hint=error.hint))
-            raise
-        return record
 
     def missing(self) -> CredentialError:
         """What there is to say where neither the environment nor the store has a login."""
@@ -225,59 +179,11 @@ class Login:
             self.judge(completed)
         return completed
 
-    # Signing in and out
+    # What is stored, and what is to be
 
-    def save(self, data: Data, *, replace_damaged: bool = False, empty: Iterable[Store] = ()) -> Saved:
-        """Put a new login in the place of whatever is there, which stays until this one is known to be good.
-
-        replace_damaged: also of what cannot be read. empty: places that must hold none. Raises CredentialError,
-        PolicyError, StoreError, OccupiedError, and DamagedLoginError for what is there.
-        """
-        record = self._sendable(data)
-        with self.store.lock(), self.store.writing():
-            for place in empty:
-                _see_that_it_is_free(place)
-            sound = self._sound(replace_damaged=replace_damaged)
-            replaced = self.latest(self.store) if sound else None
-            self.store.replace(self._bound(data))
-        return Saved(record, replaced)
-
-    def _sendable(self, data: Data) -> Record:
-        """The record that a new login is, if it may be sent and can be."""
-        record = self.completed(self.records.read(data))
-        self.records.credential(record)
-        return record
-
-    def _bound(self, data: Data) -> Data:
+    def bound(self, data: Data) -> Data:
+        """A new login, as it is stored: with the origin that it is for."""
         return data if self._origin is None else {_ORIGIN: self._origin, **data}
-
-    def see_that_it_is_sound(self) -> None:
-        """Raise DamagedLoginError, UnsupportedLoginError for what is stored and would be lost; StoreError."""
-        self._sound(replace_damaged=False)
-
-    def see_that_one_can_be_saved(self, *, replace_damaged: bool = False) -> None:
-        """The same, and that the place takes a new login: before anybody is asked to make one. Leaves nothing there.
-
-        replace_damaged: as for `save`.
-        """
-        with self.store.lock(), self.store.writing():
-            self._sound(replace_damaged=replace_damaged)
-            self.store.probe(self._least)
-
-    @property
-    def _least(self) -> int:
-        return _LEAST_SHARED if self.shared else _LEAST
-
-    def _sound(self, *, replace_damaged: bool) -> bool:
-        """Whether there is a login that can be read."""
-        try:
-            return self.stored() is not None
-        except (OtherOriginError, IllegalHeaderError):
-            return False  # it was the user's own, and is of no use any more
-        except (DamagedLoginError, UnsupportedLoginError):
-            if replace_damaged:
-                return False
-            raise
 
     def latest(self, store: Store) -> Data | None:
         """What is stored, with an issuer's answer that was not made part of it yet: that is the login which lives."""
@@ -293,28 +199,6 @@ class Login:
             return self.rotation.absorb(record, stage.document()) if stage.parent == record.fingerprint else data
         except ValueError:
             return data
-
-
-@contextlib.contextmanager
-def told(provider: str, command: str) -> Iterator[None]:
-    """Say as SignInError that the issuer could not be asked while somebody signed in, and each with what to do.
-
-    command: what to try again.
-    """
-    try:
-        yield
-    except SignInError as error:
-        error.hint = error.hint or command
-        raise
-    except UnreachableError as error:
-        raise SignInError(f"{provider}: {error}", hint="keyfob doctor") from error
-    except UnansweredError as error:
-        raise SignInError(f"{provider}: {error}", hint=command) from error
-
-
-def _see_that_it_is_free(store: Store) -> None:
-    if store.read() is not None:
-        raise OccupiedError(f"{store.place} holds a login already")
 
 
 def _origin_of(data: Data) -> str:

@@ -187,6 +187,12 @@ class SignsIn(Records, Protocol):
         return None
 
     @property
+    def unattended_with(self) -> str:
+        """All that decides what comes of that one, such as the client's secret: what has failed is not tried again at
+        once while this is the same. Only its hash is kept."""
+        return self.configuration
+
+    @property
     def headers(self) -> tuple[str, ...]:
         """The names of the headers that every login of its sets."""
         return ("Authorization",)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from keyfob.credentials import timing
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
-from keyfob.credentials.journal import LONGEST_WAIT, Intent, Journal, Outcome, Skew, Stage
+from keyfob.credentials.journal import Intent, Journal, Outcome, Skew, Stage
 from keyfob.credentials.record import record_in, replaced_by
 from keyfob.errors import (
     ConfigError,
@@ -39,8 +39,6 @@ PROACTIVE, UNAUTHORIZED = "proactive_expiry", "unauthorized_recovery"
 # Before "refused" is believed: another program may be about to write what it got for the same secret. Seconds.
 SECOND_LOOK = 2.0
 _LOOK_EVERY = 0.05
-# After a failure that may pass, this long to the next try, doubled with each. Seconds.
-_FIRST_WAIT, _LAST_WAIT = 1.0, 60.0
 # A clock that is further off than a time zone can be says nothing about another. Seconds.
 _LARGEST_SKEW = 86_400.0
 _LOST = "renewal-interrupted"
@@ -82,7 +80,7 @@ class Renewal:
         returned as it is. forced: a server refused it. wait: for whoever holds the lock; else LockedError. Raises
         RenewalError, StoreError, NotSignedInError, DamagedLoginError, and ConfigError for what only the user can mend.
         """
-        with self._entered(), self.store.lock(wait=wait):
+        with self._entered(), self.store.lock(wait=None if wait else 0.0):
             record = self._found()
             if record.secret is None or (record.account is not None and record.whose != known.whose):
                 return record
@@ -145,9 +143,8 @@ class Renewal:
 
     def _heed(self, record: Record) -> None:
         """Adopt the failure of another try of the same, instead of making one more."""
-        outcome = self.store.journal().outcome
-        known = outcome is not None and outcome.fingerprint == record.fingerprint
-        if outcome and known and (outcome.permanent or outcome.waits(self._clock())):
+        outcome = self.store.journal().in_vain(record.fingerprint, self._clock())
+        if outcome is not None:
             raise self._failure(outcome)
 
     def _failure(self, outcome: Outcome) -> KeyfobError:
@@ -307,12 +304,8 @@ class Renewal:
         self, journal: Journal, record: Record, code: str, what: str, retry_after: float | None = None
     ) -> KeyfobError:
         """Persist a failure that may pass, so that all who wait for the same adopt it. retry_after: seconds."""
-        before, now = journal.outcome, self._clock()
-        failures = before.failures + 1 if before and before.fingerprint == record.fingerprint else 1
-        wait = max(retry_after or 0.0, min(_FIRST_WAIT * 2 ** min(failures - 1, 10), _LAST_WAIT))
         message = f"the login could not be renewed: {what}"
-        not_before = now + min(wait, LONGEST_WAIT)
-        outcome = Outcome(record.fingerprint, code, message, now, not_before=not_before, failures=failures)
+        outcome = Outcome.of_failure(journal.outcome, record.fingerprint, code, message, self._clock(), retry_after)
         self.store.note(replace(journal, outcome=outcome))
         return self._failure(outcome)
 

@@ -36,10 +36,10 @@ class Store(Protocol):
         """Have the user asked to open the place, where it is shut. May block: never called with a lock held."""
         ...
 
-    def lock(self, *, wait: bool = True) -> AbstractContextManager[None]:
+    def lock(self, *, wait: float | None = None) -> AbstractContextManager[None]:
         """keyfob's lock on this record, among all processes of the machine.
 
-        Raises LockedError, that names the holder, after 60 s, or at once unless `wait`.
+        wait: seconds; None: 60. Raises LockedError, that names the holder, after that.
         """
         ...
 

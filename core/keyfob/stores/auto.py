@@ -52,7 +52,7 @@ class AutoStore:
         return self._current.place
 
     @contextlib.contextmanager
-    def lock(self, *, wait: bool = True) -> Iterator[None]:
+    def lock(self, *, wait: float | None = None) -> Iterator[None]:
         """See `Store.lock`. It is the same for both places."""
         with self._file.lock(wait=wait):
             self._owner.place = None

@@ -89,7 +89,7 @@ class Aside:
         return self._beside("new")
 
     @contextlib.contextmanager
-    def lock(self, *, wait: bool = True) -> Iterator[None]:
+    def lock(self, *, wait: float | None = None) -> Iterator[None]:
         """See `Store.lock`. Makes the folder, for the first login comes before it.
 
         First the place that the path names, then what a link there leads to: whoever comes by the path is kept out
@@ -97,11 +97,12 @@ class Aside:
         """
         folder, name = os.path.split(self.path)
         place, taken = os.path.join(os.path.realpath(folder), name), set[str]()
+        wait = DEADLINE if wait is None else wait
         with contextlib.ExitStack() as held:
             while place not in taken:
                 with _told(place, "kept"):
                     private.make_folder(os.path.dirname(place))
-                held.enter_context(locked(f"{place}.keyfob.lock", wait=DEADLINE if wait else 0.0, like=place))
+                held.enter_context(locked(f"{place}.keyfob.lock", wait=wait, like=place))
                 taken.add(place)
                 place = self.base  # now: it may have been pointed elsewhere while we waited
             yield

@@ -88,7 +88,7 @@ class KeyringStore(Aside):
     def _tidy(self, place: Entry) -> None:
         """Drop what a killed renewal left beside an entry that is whole: once that is deleted it would count."""
         if self.journal().intent is not None and place.has_spare():
-            with contextlib.suppress(StoreError), self.lock(wait=False):  # whoever holds it is writing the entry
+            with contextlib.suppress(StoreError), self.lock(wait=0.0):  # whoever holds it is writing the entry
                 place.drop_spare()
 
     def _damaged(self, what: str) -> DamagedLoginError:

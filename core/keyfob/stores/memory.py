@@ -37,10 +37,10 @@ class MemoryStore:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def lock(self, *, wait: bool = True) -> Iterator[None]:
+    def lock(self, *, wait: float | None = None) -> Iterator[None]:
         """Among the threads of this process: no other can know the record."""
         lock = self._lock
-        if not lock.acquire(timeout=DEADLINE if wait else 0):
+        if not lock.acquire(timeout=DEADLINE if wait is None else wait):
             raise LockedError(f"{self.place}: held by another thread", hint="try again when it has ended")
         try:
             yield

@@ -95,6 +95,11 @@ class OAuthLogins:
         return PROGRAM if self._options.by_itself and self._of_environment() else None
 
     @property
+    def unattended_with(self) -> str:
+        """The whole table and the secret: whoever mends either wants to see what comes of it."""
+        return f"{self._options.model_dump_json()}\n{self._of_environment()}"
+
+    @property
     def headers(self) -> tuple[str, ...]:
         """The one that is configured."""
         return (self._options.header,)

@@ -40,7 +40,7 @@ class OpenAILogins:
     methods = ("api-key", "access-token")
     flows = ("browser", "device")
     unattended = None
-    configuration = ""
+    configuration = unattended_with = ""
     headers = ("Authorization",)
     missing = None
 

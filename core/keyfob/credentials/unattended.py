@@ -1,0 +1,74 @@
+"""Signing in without anybody: once for all who would, and where that fails, not by each of them again at once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from keyfob.credentials.exchange import told
+from keyfob.credentials.journal import Outcome
+from keyfob.credentials.record import SignsIn
+from keyfob.credentials.saving import least, sendable
+from keyfob.errors import SignInError, StoreError
+
+if TYPE_CHECKING:
+    from keyfob.credentials.login import Login
+    from keyfob.credentials.record import Record
+
+
+def made(login: Login) -> Record:
+    """The login that is made now, or that somebody else has made meanwhile. May block.
+
+    Raises what `Login.missing` returns where it takes a person; PolicyError before its issuer is asked; SignInError,
+    which holds back all who would try the same; StoreError.
+    """
+    way = login.unattended
+    if way is None or not isinstance(login.records, SignsIn):
+        raise login.missing()
+    login.permit()
+    with login.store.lock():
+        record = login.useful()
+        if record is not None:
+            return record
+        attempt = _fingerprint(login.records)
+        _heed(login, attempt)
+        try:
+            return _signed_in(login, login.records, way)
+        except SignInError as error:
+            _note(login, attempt, error)
+            raise
+
+
+def _fingerprint(records: SignsIn) -> str:
+    """What tells one attempt from another that could end otherwise, and gives nothing away."""
+    return hashlib.sha256(records.unattended_with.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _heed(login: Login, attempt: str) -> None:
+    """Adopt the failure of another try of the same, in whichever process, instead of making one more."""
+    outcome = login.store.journal().in_vain(attempt, login.clock())
+    if outcome is not None:
+        raise SignInError(outcome.message, hint=outcome.hint)
+
+
+def _signed_in(login: Login, records: SignsIn, way: str) -> Record:
+    """Sign in, once it is known that the place takes a login. With the lock held."""
+    with login.store.writing():
+        login.store.probe(least(login))
+    with told(login.provider, login.command), records.sign_in(way) as data:
+        record = sendable(login, data)
+        with login.store.writing():
+            login.store.replace(login.bound(data))
+    return record
+
+
+def _note(login: Login, attempt: str, error: SignInError) -> None:
+    """What cannot be noted holds nobody back; why it failed is what there is to say."""
+    with contextlib.suppress(StoreError):
+        journal = login.store.journal()
+        outcome = Outcome.of_failure(
+            journal.outcome, attempt, error.error or error.code, str(error), login.clock(), error.retry_after
+        )
+        login.store.note(replace(journal, outcome=replace(outcome, hint=error.hint)))
