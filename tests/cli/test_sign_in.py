@@ -6,6 +6,7 @@ import io
 import os
 import shlex
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -13,8 +14,10 @@ import time
 import pytest
 
 from keyfob.cli.browsers import opened, unseen
+from keyfob.cli.ending import interrupted_once
 from keyfob.cli.interaction import AtTerminal
-from keyfob.cli.keyboard import Lines, keyboard
+from keyfob.cli.keyboard import keyboard
+from keyfob.cli.lines import Lines
 from keyfob.cli.terminal import Terminal
 from keyfob.cli.ways import way
 from keyfob.errors import PortError
@@ -143,6 +146,18 @@ def test_nothing_but_a_web_page_is_opened(programs):
     assert not opened("file:///usr/share/applications/some.desktop", {**programs.path, **DESKTOP})
 
 
+@pytest.mark.parametrize(("ends", "seconds"), [("kill -9 $$", 10.0), ("exit 1", 0.0)])
+def test_a_browser_that_somebody_closes_is_not_followed_by_another(programs, tmp_path, monkeypatch, ends, seconds):
+    """Killed, or ended after a while, it was there."""
+    monkeypatch.setattr("keyfob.cli.browsers._FAILS_WITHIN", seconds)
+    (tmp_path / "programs" / "mine").write_text(f"#!/bin/sh\n{ends}\n")
+    (tmp_path / "programs" / "mine").chmod(0o755)
+    programs("xdg-open")
+    assert opened(URL, {**programs.path, **DESKTOP, "BROWSER": "mine"})
+    next(each for each in threading.enumerate() if each.name == "browser").join(20)
+    assert not list(tmp_path.glob("xdg-open.noted*"))
+
+
 def visited(environ, typing, monkeypatch, **options):
     """What a person is told who is to sign in in a browser."""
     monkeypatch.setattr(sys, "stdin", Keyboard("") if typing else None)
@@ -234,8 +249,8 @@ class Wait:
         return "not that"
 
     def run(self, seconds=20.0):
-        person = AtTerminal(Terminal(io.StringIO(), self.err, {"NO_COLOR": "1"}), {})
-        person.wait(seconds, left=seconds, done=self.over, typed=self.typed)
+        with interrupted_once(), AtTerminal(Terminal(io.StringIO(), self.err, {"NO_COLOR": "1"}), {}) as person:
+            person.wait(seconds, left=seconds, done=self.over, typed=self.typed)
         return self.err.getvalue()
 
 
@@ -253,7 +268,7 @@ def test_a_long_paste_arrives_whole_and_unseen(tty):
     threading.Thread(target=typist).start()
     said = wait.run()
     assert (wait.lines, modes(sys.stdin)) == (["bad", long], before)
-    assert said.index("keyfob: not that") < said.index("keyfob: received")
+    assert said.index("keyfob: not that") < said.index("received; asking the issuer for the login…\r\x1b[K")
     os.set_blocking(tty.fileno(), False)
     assert not _shown(tty)
 
@@ -267,7 +282,7 @@ def _shown(tty):
 
 
 def test_ctrl_c_leaves_the_terminal_as_it_was(tty):
-    """Even while it is busy; who gives up is told that nothing was stored."""
+    """Even while it is busy, and pressed twice."""
     before, wait = modes(sys.stdin), Wait()
 
     def interrupts(line):
@@ -281,16 +296,64 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(tty):
         wait.run()
     assert modes(sys.stdin) == before
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert wait.err.getvalue().endswith("keyfob: given up; nothing was stored\n")
+    assert wait.err.getvalue().endswith("\r\x1b[K")
 
 
-def test_ctrl_c_counts_when_all_is_over(tty):
-    """It came before the end was seen."""
-    wait = Wait()
-    with pytest.raises(KeyboardInterrupt), keyboard():
+def test_what_is_typed_while_a_code_waits_goes_nowhere(tty, monkeypatch):
+    """It is not shown, also between two waits, and not left to the shell; who types is told once."""
+    before, err = modes(sys.stdin), Screen()
+
+    def typist():
+        until_it_listens()
+        tty.write(b"http://127.0.0.1/?state=1&iss=2\n\n")
+
+    threading.Thread(target=typist).start()
+    with AtTerminal(Terminal(io.StringIO(), err, {"TERM": "dumb"}), {}) as person:
+        person.wait(0.4, left=9)
+        tty.write(b"reboot\n")
+        person.wait(0.2, left=9)
+        tty.write(b"reboot\n")
+    os.set_blocking(tty.fileno(), False)
+    os.set_blocking(sys.stdin.fileno(), False)
+    assert (modes(sys.stdin), _shown(tty)) == (before, b"")
+    with pytest.raises(BlockingIOError):
+        os.read(sys.stdin.fileno(), 100)
+    assert err.getvalue() == "keyfob: nothing is to be typed here: the code belongs in the page at that address\n"
+
+
+QUITS = """
+import os, resource, signal
+from keyfob.cli.keyboard import keyboard
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+with keyboard():
+    os.kill(os.getpid(), signal.SIGQUIT)
+"""
+
+
+def test_ctrl_backslash_leaves_the_terminal_as_it_was(tty):
+    """Who ends it so is left with a terminal that shows what is typed."""
+    before = modes(sys.stdin)
+    ended = subprocess.run([sys.executable, "-c", QUITS], stdin=sys.stdin, timeout=60, check=False)
+    assert (ended.returncode, modes(sys.stdin)) == (-signal.SIGQUIT, before)
+
+
+@pytest.mark.parametrize(
+    ("moment", "said"),
+    [
+        ("keyfob_openai.sign_in.invite", "given up; nothing was stored"),
+        ("keyfob.signin.SignedIn", "given up; the new login was stored before that"),
+    ],
+)
+def test_who_gives_up_is_told_whether_anything_was_stored(keyfob, issuer, monkeypatch, moment, said):
+    """It may be in the moment after."""
+
+    def interrupted(*_, **__):
         os.kill(os.getpid(), signal.SIGINT)
-    wait.over.set()
-    wait.run()
+
+    monkeypatch.setattr(moment, interrupted)
+    found = keyfob("login", "corp", "--device-auth")
+    assert (found.code, found.err.splitlines()[-1]) == (130, f"keyfob: {said}")
+    assert (keyfob("status", "corp").code == 0) == ("before" in said)
 
 
 def test_a_terminal_that_goes_away_is_no_busy_loop(tty, monkeypatch):
@@ -326,20 +389,20 @@ def test_the_time_that_is_left_is_one_line_that_gives_way(monkeypatch):
     """Rewritten when it changes, never wider than the terminal, and gone before anything else is said."""
     err = Screen()
     terminal = Terminal(io.StringIO(), err, {"TERM": "xterm", "COLUMNS": "30"})
-    person = AtTerminal(terminal, {})
-    person.wait(0.25, left=125.2)
+    with AtTerminal(terminal, {}) as person:
+        person.wait(0.25, left=125.2)
     assert err.getvalue() == "\r\x1b[Kwaiting for you to sign in… 2\r\x1b[K"
     terminal.passing("one")
     terminal.note("two")
     assert err.getvalue().endswith("\r\x1b[Kone\r\x1b[K\x1b[33mkeyfob:\x1b[0m two\n")
 
 
-@pytest.mark.parametrize("environ", [{"TERM": "dumb"}, {"NO_COLOR": "1"}])
-def test_what_cannot_be_rewritten_is_not_written(environ):
-    """A terminal that knows no such thing, or a person who wants none of it."""
+@pytest.mark.parametrize(("environ", "written"), [({"TERM": "dumb"}, False), ({"NO_COLOR": "1"}, True)])
+def test_what_cannot_be_rewritten_is_not_written(environ, written):
+    """A terminal may know no such thing; who wants no colour wants to see what is waited for all the same."""
     err = Screen()
     AtTerminal(Terminal(io.StringIO(), err, environ), {}).wait(0.01, left=60)
-    assert err.getvalue() == ""
+    assert ("1:00 left" in err.getvalue()) == written
 
 
 # The whole of it

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _TEXTUAL = frozenset({"browsh", "carbonyl", "elinks", "links", "links2", "lynx", "w3m", "www-browser"})
 _WINDOWS = ("rundll32.exe", "url.dll,FileProtocolHandler")
 _DESKTOP = (("xdg-open",), ("gio", "open"), ("x-www-browser",), ("firefox",), ("chromium",), ("google-chrome",))
+# Seconds. What ends in failure later than that has shown something before.
+_FAILS_WITHIN = 10.0
 # No terminal that it could write on, and no Ctrl-C that was meant for us.
 _APART: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 if sys.platform == "win32":
@@ -39,7 +42,8 @@ def unseen(environ: Mapping[str, str]) -> str | None:
 def opened(url: str, environ: Mapping[str, str]) -> bool:
     """Open an address in a browser, if there is one that would be seen. Returns whether that is tried.
 
-    Nothing waits for it: one that hangs costs nothing, and one that fails leaves it to the next.
+    Nothing waits for it: one that hangs costs nothing, and one that fails leaves it to the next. One that ends much
+    later, or is killed, was there: who closes it wants no other.
     """
     commands = _commands(environ)
     if not commands or urlsplit(url).scheme not in {"http", "https"}:  # of a file, a desktop would run a program
@@ -51,8 +55,10 @@ def opened(url: str, environ: Mapping[str, str]) -> bool:
 def _open(url: str, commands: Sequence[Sequence[str]], environ: Mapping[str, str]) -> None:
     for command in commands:
         words = [word.replace("%s", url) for word in command]
+        began = time.monotonic()
         with contextlib.suppress(OSError):
-            if subprocess.Popen(words if words != command else [*words, url], env=environ, **_APART).wait() == 0:
+            status = subprocess.Popen(words if words != command else [*words, url], env=environ, **_APART).wait()
+            if status <= 0 or time.monotonic() - began > _FAILS_WITHIN:
                 return
 
 

@@ -45,5 +45,22 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, was)
 
 
+@contextmanager
+def interrupted_once() -> Iterator[None]:
+    """Let the first Ctrl-C interrupt, and those after it do nothing: all is being put in order by then."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _raise(number: int, _frame: FrameType | None) -> NoReturn:
     raise _Told(number)

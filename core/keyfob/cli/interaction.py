@@ -7,10 +7,12 @@ import getpass
 import socket
 import time
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from keyfob.cli.browsers import opened
-from keyfob.cli.keyboard import Lines, keyboard
+from keyfob.cli.keyboard import keyboard
+from keyfob.cli.lines import Lines
 from keyfob.cli.secret import secret, typing
 
 if TYPE_CHECKING:
@@ -26,12 +28,31 @@ _TICK = 0.1
 
 
 class AtTerminal:
-    """Speaks on stderr, and opens the browser of this machine. browses: whether to open one at all."""
+    """Speaks on stderr, and opens the browser of this machine. browses: whether to open one at all.
+
+    For `with`: from the first wait on, nothing that is typed shows or is left to the shell. Afterwards the terminal is
+    as before.
+    """
 
     def __init__(self, terminal: Terminal, environ: Mapping[str, str], *, browses: bool = True) -> None:
         self._terminal = terminal
         self._environ = environ
         self._browses = browses
+        self._host = "the issuer"
+        self._told = False
+        self._board: Keyboard | None = None
+        self._held = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._terminal.passing("")
+        self._give_back()
+
+    def _give_back(self) -> None:
+        self._board = None
+        self._held.close()
 
     def say(self, message: str) -> None:
         """A note."""
@@ -43,6 +64,7 @@ class AtTerminal:
 
     def visit(self, url: str, port: int) -> None:
         """Open it here, or say how somebody gets there from another machine, and back."""
+        self._host = urlsplit(url).hostname or self._host
         if self._browses and opened(url, self._environ):
             self.say("sign in in the browser that opens; if none does, open this address:")
             self.show(url)
@@ -61,6 +83,7 @@ class AtTerminal:
 
     def secret(self, what: str, whom: str) -> str:
         """Typed without being shown, or read from stdin."""
+        self._give_back()
         return secret(what, whom, self._terminal)
 
     def wait(
@@ -73,27 +96,33 @@ class AtTerminal:
     ) -> None:
         """Wait, with the time that is left in a line that is rewritten, where that can be done."""
         over, begun = done or Event(), time.monotonic()
-        board = keyboard() if typed else None
-        lines = Lines()
-        try:
-            with board or contextlib.nullcontext():
-                while not over.is_set() and (waited := time.monotonic() - begun) < seconds:
-                    self._terminal.passing(_passing(left - waited, lines.begun))
-                    self._take(lines, board, typed, over, min(_TICK, seconds - waited))
-        except KeyboardInterrupt:
-            self.say("given up; nothing was stored")
-            raise
-        finally:
-            self._terminal.passing("")
+        board, lines = self._keyboard(), Lines()
+        while not over.is_set() and (waited := time.monotonic() - begun) < seconds:
+            self._terminal.passing(_passing(left - waited, lines.begun if typed else 0))
+            self._take(lines, board, typed, min(_TICK, seconds - waited), over)
+        if over.is_set():
+            self._terminal.passing(f"received; asking {self._host} for the login…")
 
-    def _take(self, lines: Lines, board: Keyboard | None, typed: Typed | None, over: Event, seconds: float) -> None:
+    def _keyboard(self) -> Keyboard | None:
+        """The same for all waits: what is typed between two of them is nobody else's either."""
+        if self._board is None and (board := keyboard()):
+            self._board = self._held.enter_context(board)
+        return self._board
+
+    def _take(self, lines: Lines, board: Keyboard | None, typed: Typed | None, seconds: float, over: Event) -> None:
         """Hand on what is typed within so many seconds."""
-        if board is None or typed is None:
+        if board is None:
             over.wait(seconds)
             return
         for line in lines.of(board.read(seconds)):
-            if line.strip():
-                self.say(typed(line) or "received")
+            why = (typed or self._nowhere)(line) if line.strip() else None
+            if why:
+                self.say(why)
+
+    def _nowhere(self, _: str) -> str | None:
+        """What there is to say, once, to somebody who types where nothing is typed."""
+        told, self._told = self._told, True
+        return None if told else "nothing is to be typed here: the code belongs in the page at that address"
 
 
 def _passing(left: float, begun: int) -> str:

@@ -1,52 +1,13 @@
-"""What is typed or pasted at the terminal while something else is waited for: not shown, and of any length."""
+"""The keyboard while something else is waited for: what is typed is not shown, not cut, and not left to the shell."""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-# What a terminal puts around a paste, and what arrow keys send (ECMA-48, section 5.4).
-_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_ENDS = re.compile(rb"[\r\n]")
-# Bytes of a line. No address is as long; the rest of one that is makes no sense alone, and is refused as such.
-_LONGEST = 1024 * 1024
-
-
-class Lines:
-    """Makes lines of what is typed, with the keys that mend one."""
-
-    def __init__(self) -> None:
-        self._begun = b""
-
-    def of(self, typed: bytes) -> Iterator[str]:
-        """The lines that are complete with this."""
-        *ended, begun = _ENDS.split(self._begun + typed)
-        self._begun = begun if len(begun) < _LONGEST else b""
-        yield from map(_mended, ended)
-
-    @property
-    def begun(self) -> int:
-        """The letters of the line that is not complete."""
-        return len(_mended(self._begun))
-
-
-def _mended(line: bytes) -> str:
-    """The line as it was meant: backspace and Ctrl-U obeyed, and nothing in it that no letter is."""
-    letters: list[str] = []
-    for letter in _SEQUENCE.sub("", line.decode("utf-8", "replace")):
-        if letter in "\b\x7f":
-            del letters[-1:]
-        elif letter == "\x15":
-            letters.clear()
-        elif letter.isprintable():
-            letters.append(letter)
-    return "".join(letters)
+from keyfob.cli.ending import undisturbed
 
 
 def keyboard() -> Keyboard | None:
@@ -70,7 +31,8 @@ if sys.platform == "win32":
             return self
 
         def __exit__(self, *_: object) -> None:
-            """Nothing was changed."""
+            while msvcrt.kbhit():  # the rest of a paste is not for the shell
+                msvcrt.getwch()
 
         def read(self, seconds: float) -> bytes:
             """What was typed; waits so long for it. Raises KeyboardInterrupt."""
@@ -94,40 +56,34 @@ else:
     import select
     import signal
     import termios
-    import threading
 
     class Keyboard:
         """For `with`: the terminal shows nothing of what is typed, and hands on more than the 4,095 bytes of a line
         that it would edit itself.
 
-        It is as before afterwards, and while this process is stopped by Ctrl-Z. Ctrl-C is raised by `read` alone, so
-        that a second one does not come between.
+        It is as before afterwards, and while this process is stopped by Ctrl-Z, or ended by Ctrl-\\.
         """
 
         def __init__(self, descriptor: int) -> None:
             self._descriptor = descriptor
             self._before: list[Any] | None = None
-            self._interrupted = False
             self._handlers: dict[int, Any] = {}
 
         def __enter__(self) -> Self:
-            if threading.current_thread() is threading.main_thread():
-                self._obey(signal.SIGINT, signal.default_int_handler, self._interrupt)
-                self._obey(signal.SIGTSTP, signal.SIG_DFL, self._stop)
+            for number in (signal.SIGTSTP, signal.SIGQUIT):
+                if signal.getsignal(number) is signal.SIG_DFL:  # nobody had it do something else, such as nothing
+                    self._handlers[number] = signal.signal(number, self._let_go)
             self._hush()
             return self
 
-        def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-            self._give_back(termios.TCSAFLUSH)  # the rest of a paste is not for the shell
+        def __exit__(self, *_: object) -> None:
+            with undisturbed():
+                self._give_back(termios.TCSAFLUSH)  # the rest of a paste is not for the shell
             for number, before in self._handlers.items():
                 signal.signal(number, before)
-            if self._interrupted and kind is None:
-                raise KeyboardInterrupt
 
         def read(self, seconds: float) -> bytes:
-            """What was typed; waits so long for it. Raises KeyboardInterrupt."""
-            if self._interrupted:
-                raise KeyboardInterrupt
+            """What was typed; waits so long for it."""
             if not self._hush():
                 time.sleep(seconds)
                 return b""
@@ -138,20 +94,12 @@ else:
             except OSError:  # the terminal is gone, as the next look at it tells
                 return b""
 
-        def _obey(self, number: int, usual: object, handler: Any) -> None:
-            """Handle a signal, unless somebody had it do something else, such as nothing."""
-            if signal.getsignal(number) is usual:
-                self._handlers[number] = signal.signal(number, handler)
-
-        def _interrupt(self, *_: object) -> None:
-            self._interrupted = True
-
-        def _stop(self, number: int, _: object) -> None:
-            """Ctrl-Z: the shell gets the terminal as it was; `read` takes it again when it is ours again."""
+        def _let_go(self, number: int, _: object) -> None:
+            """Ctrl-Z or Ctrl-\\: the shell gets the terminal as it was; `read` takes it again when it is ours again."""
             self._give_back(termios.TCSANOW)
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-            signal.signal(number, self._stop)
+            signal.signal(number, self._let_go)
 
         def _hush(self) -> bool:
             """See that nothing is shown: a shell that had the terminal meanwhile sets it anew. Returns whether it is

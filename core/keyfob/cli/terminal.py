@@ -149,7 +149,7 @@ class Terminal:
 
     def passing(self, line: str) -> None:
         """Show a line until something else is said, or another, or an empty one; only where that can be done."""
-        if line != self._passing and not self.json and self._colour(self.err):
+        if line != self._passing and not self.json and self._moves(self.err):
             self._put(f"{_ERASE}{line[: self._width(self.err) - 1]}")  # one that is wrapped could not be erased
             self._passing = line
 
@@ -203,7 +203,11 @@ class Terminal:
 
     def _colour(self, stream: TextIO | None) -> bool:
         """Whether to use colour there: https://no-color.org, and not on a terminal that has none."""
-        return _is_terminal(stream) and not self._environ.get("NO_COLOR") and self._environ.get("TERM") != "dumb"
+        return self._moves(stream) and not self._environ.get("NO_COLOR")
+
+    def _moves(self, stream: TextIO | None) -> bool:
+        """Whether what was written there can be written over."""
+        return _is_terminal(stream) and self._environ.get("TERM") != "dumb"
 
     @staticmethod
     def _painted(words: str, style: str) -> str:
