@@ -11,6 +11,8 @@ from keyfob.carrying import Carried
 from keyfob.host import Host
 from keyfob.testing.issuer import Issuer, jwt
 from keyfob.testing.model_server import Answer, ModelServer
+from keyfob_oauth.login import configuration
+from keyfob_oauth.options import Options
 
 from ..logins import chatgpt  # noqa: TID252
 from ..stores.conftest import memory as memory  # noqa: TID252
@@ -210,6 +212,18 @@ def test_without_renewal_no_issuer_is_asked(keyfob, monkeypatch, issuer):
     assert imported(keyfob, monkeypatch, document(sso(issuer.origin), "sso", "oauth")).code == 0
     assert keyfob("logout", "sso").code == 0
     assert issuer.received == []
+
+
+@pytest.mark.parametrize("more", [{}, {"refresh_token": "rt-canary"}])
+def test_what_it_is_bound_to_is_said_here(keyfob, monkeypatch, issuer, more):
+    """The warm path believes that word, and the whole one what it is made of; of what nobody knows nothing is kept."""
+    data = sso(issuer.origin, configuration="f" * 32, canary="canary", email="a\n  keyfob: canary", **more)
+    found = imported(keyfob, monkeypatch, document(data, "sso", "oauth"))
+    assert "of a\\n  keyfob: canary, is stored" in found.err
+    with open(f"{keyfob.home}/keyfob/oauth/sso.json") as file:
+        kept = json.load(file)
+    options = Options(issuer=issuer.origin, client_id="robot", client_secret_env="SSO_SECRET")
+    assert (kept["configuration"], "canary" in kept) == (configuration(options), False)
 
 
 def test_an_issuer_that_cannot_be_asked_is_said(keyfob, monkeypatch, issuer):

@@ -737,6 +737,16 @@ def test_a_login_of_another_configuration_is_not_used(corp, old, new, part):
     assert not corp.file.exists()
 
 
+def test_that_the_login_of_another_configuration_may_live_on_is_told(corp):
+    """It was to be revoked, and where that is done the configuration does not say any more."""
+    corp.sign_in()
+    corp.write(PEOPLE.replace('"openid", ', ""))
+    provider = corp.provider()
+    done = sign_in(provider, "browser", revoke_old=True)
+    assert "the stored login was made with scopes" in done.still_valid
+    assert corp.issuer.requests(REVOKE) == []
+
+
 def test_the_order_of_the_scopes_and_where_one_comes_back_do_not_matter(corp):
     """Nor does the header."""
     corp.sign_in()
@@ -760,6 +770,7 @@ def test_a_program_whose_configuration_changes_signs_in_anew(program):
     [
         {"access_token": ""}, {"access_token": None}, {"refresh_token": 5}, {"token_endpoint": None}, {"made_with": []},
         {"expires_at": "canary"}, {"issued_at": True}, {"account": {}},
+        {"email": ["canary"]},
     ],
 )  # fmt: skip
 def test_a_damaged_login_is_told_of(corp, fields):

@@ -11,8 +11,10 @@ from keyfob import Host
 from keyfob.cli.warm import token
 from keyfob.config import snapshot
 from keyfob.credentials.journal import Intent, Journal
-from keyfob_oauth.login import configuration, made_with
+from keyfob.credentials.timing import OWN_WINDOW
+from keyfob_oauth.login import NEEDED, TEXTS, configuration, made_with
 from keyfob_oauth.options import Options
+from keyfob_openai import warm
 
 NOW = 1_800_000_000.0
 TABLE = {"issuer": "https://sso.test", "client_id": "keyfob", "scopes": ["openid", "api"]}
@@ -77,13 +79,19 @@ def test_a_sound_login_is_answered_for_as_the_whole_command_does(home, fields):
         {"origin": "https://other.test"}, {"origin": None}, {"configuration": "0" * 32}, {"configuration": None},
         {"expires_at": NOW + 299}, {"expires_at": None}, {"expires_at": "soon"}, {"issued_at": "once"},
         {"access_token": None}, {"access_token": " "}, {"access_token": "a\nb"}, {"refresh_token": 5},
-        {"token_endpoint": None}, {"account": {}},
+        {"token_endpoint": None}, {"account": {}}, {"email": ["a"]},
     ],
 )  # fmt: skip
 def test_whatever_is_out_of_the_ordinary_is_left_to_the_command(home, fields):
     """A login of another origin or configuration, one that ends soon, and one that is damaged."""
     store(home, login(**fields))
     assert token(["corp"]) is None
+
+
+def test_it_demands_what_the_whole_command_demands():
+    """It repeats two lists and a time, as it cannot afford to import them."""
+    assert (warm._TEXTS, warm._NEEDED) == (TEXTS, NEEDED)
+    assert max(OWN_WINDOW) == warm._OWN_RENEWAL
 
 
 def test_an_unfinished_renewal_is_left_to_the_command(home):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from keyfob.cli.text import printable
 from keyfob.errors import KeyfobError, UnknownProviderError, UsageError
 
 if TYPE_CHECKING:
@@ -54,10 +55,13 @@ def logins(session: Session) -> Iterator[Login]:
 
 
 def described(login: Login, record: Record) -> str:
-    """A login in a few words: whose it is, and for which provider; of a key, the part that may be shown."""
+    """A login in a few words of one line: whose it is, and for which provider; of a key, the part that may be shown.
+
+    Whose it is may be anybody's words, of a token or of another machine.
+    """
     about = login.records.about(record)
     whose = about.email or about.account
-    return f"{login.whom}: {about.method} " + (f"of {whose}" if whose else about.masked or "login")
+    return f"{login.whom}: {about.method} " + (f"of {printable(whose)}" if whose else about.masked or "login")
 
 
 def see_that_it_is_kept(login: Login) -> None:

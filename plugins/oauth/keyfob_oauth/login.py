@@ -14,6 +14,10 @@ MADE_WITH, CONFIGURATION = "made_with", "configuration"
 ACCESS, REFRESH, SECRET = "access_token", "refresh_token", "client_secret"
 TOKEN_ENDPOINT, REVOCATION_ENDPOINT, METHOD = "token_endpoint", "revocation_endpoint", "token_endpoint_auth_method"
 EXPIRES, ISSUED, ACCOUNT, EMAIL = "expires_at", "issued_at", "account", "email"
+# What is there of a login wherever it was made: its tokens, and whose it is.
+_CARRIED = (ACCESS, REFRESH, SECRET, EXPIRES, ISSUED, ACCOUNT, EMAIL)
+# What is a text, if it is there, and has to be. The warm path demands the same.
+NEEDED, TEXTS = (TOKEN_ENDPOINT, ACCESS), (TOKEN_ENDPOINT, ACCESS, REFRESH, ACCOUNT, EMAIL)
 # No time lies so far ahead. Seconds since the epoch.
 _LATEST = 10.0**11
 
@@ -37,22 +41,33 @@ def configuration(options: Options) -> str:
     return sha256(json.dumps(made_with(options), sort_keys=True).encode()).hexdigest()[:32]
 
 
+def bound(options: Options) -> dict[str, Any]:
+    """What says so in a login that is stored here."""
+    return {MADE_WITH: made_with(options), CONFIGURATION: configuration(options)}
+
+
+def carried(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a login from another machine what that one may say: nothing of where it is renewed, or what it is bound to."""
+    return {name: data[name] for name in _CARRIED if name in data}
+
+
 def record_of(data: Mapping[str, Any], options: Options, secret: str | None) -> Record:
     """The login that is stored as `data`. secret: the client's, where it has one.
 
     Raises DamagedLoginError, and OtherOriginError for one that the configuration, as it is now, would not make.
     """
     _see_that_it_is_ours(data, options)
-    _text(data, TOKEN_ENDPOINT)
-    refresh_token = None if data.get(REFRESH) is None else _text(data, REFRESH)
+    for name in TEXTS:
+        if name in NEEDED or data.get(name) is not None:
+            _see_that_it_is_a_text(data, name)
     return Record(
         data,
-        _text(data, ACCESS),
-        secret=secret if options.by_itself else refresh_token,
+        data[ACCESS],
+        secret=secret if options.by_itself else data.get(REFRESH),
         reusable=options.by_itself,
         expires_at=_time(data, EXPIRES),
         issued_at=_time(data, ISSUED),
-        account=None if data.get(ACCOUNT) is None else _text(data, ACCOUNT),
+        account=data.get(ACCOUNT),
     )
 
 
@@ -92,11 +107,10 @@ def _shown(value: object) -> str:
     return "none" if value is None else json.dumps(value)
 
 
-def _text(data: Mapping[str, Any], name: str) -> str:
+def _see_that_it_is_a_text(data: Mapping[str, Any], name: str) -> None:
     value = data.get(name)
     if not isinstance(value, str) or not value.strip():
         raise _damaged(f"{name} is {'missing' if value is None else 'no text, or empty'}")
-    return value
 
 
 def _time(data: Mapping[str, Any], name: str) -> float | None:

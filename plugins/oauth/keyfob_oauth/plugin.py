@@ -121,13 +121,15 @@ class OAuthLogins:
         return {name: value for name, value in data.items() if name not in (login.REFRESH, login.SECRET)}
 
     def received(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The login with the endpoints that it would be made with here: whoever has sent it could have the client's
-        secret sent to them.
+        """Its tokens, bound to what is configured here, with the endpoints that it would be made with here: whoever has
+        sent it could have the client's secret sent to them.
 
-        One that is never renewed needs no issuer; its end is the business of the machine that it is from.
+        One that is never renewed needs no issuer, and nobody asks the token endpoint that it names; its end is the
+        business of the machine that it is from.
         """
-        if login.REFRESH not in data and not self._options.by_itself:
-            return {name: value for name, value in data.items() if name != login.REVOCATION_ENDPOINT}
+        if data.get(login.REFRESH) is None and not self._options.by_itself:
+            endpoint = self._options.token_endpoint or data[login.TOKEN_ENDPOINT]
+            return {**login.bound(self._options), login.TOKEN_ENDPOINT: endpoint, **login.carried(data)}
         from keyfob_oauth.sign_in import SignIn
 
         return SignIn(self._provider, self._options, self._context, self._secret(data)).brought_home(data)
@@ -152,7 +154,7 @@ class OAuthLogins:
 
     def about(self, record: Record) -> About:
         """What the id token said; of a program, which client it is."""
-        email, issuer = record.data.get(login.EMAIL), self._options.issuer or record.data[login.TOKEN_ENDPOINT]
+        email, issuer = record.data.get(login.EMAIL), self._options.issuer or self._options.token_endpoint
         who = self._options.client_id if self._options.by_itself else record.account
         return About("OAuth", email=email, account=who, controls=f"those of {issuer}")
 

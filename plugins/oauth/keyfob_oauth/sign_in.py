@@ -79,8 +79,7 @@ class SignIn:
         with hinted(self._provider, self._options):
             server = self._server()
         found = self._made_at(server, self._method(server, self._environment if self._options.confidential else None))
-        kept = {name: value for name, value in data.items() if name not in found}
-        return {**kept, **{name: value for name, value in found.items() if value is not None}}
+        return {**{name: value for name, value in found.items() if value is not None}, **login.carried(data)}
 
     # The server and the client
 
@@ -170,8 +169,7 @@ class SignIn:
     def _made_at(self, server: Server, method: str) -> Mapping[str, Any]:
         """What a login is bound to, and where it is renewed and revoked."""
         return {
-            login.MADE_WITH: login.made_with(self._options),
-            login.CONFIGURATION: login.configuration(self._options),
+            **login.bound(self._options),
             login.TOKEN_ENDPOINT: server.token_endpoint,
             login.REVOCATION_ENDPOINT: server.revocation_endpoint,
             login.METHOD: method,

@@ -1,6 +1,8 @@
 """`keyfob token` for a login or a key in the file store that needs nothing done: no lock, no network, few imports.
 
 It only ever answers; whatever is out of the ordinary is left to the whole command: see login.py for what is ordinary.
+Also of the keys of `env_key` and the logins of `oauth`: a module of each plugin would read files in the same way, and
+be found, opened and imported for nothing else.
 """
 
 import os
@@ -11,7 +13,7 @@ from keyfob_openai.jsontext import parsed
 
 # Renewal begins 15 minutes before expiry at the earliest. Seconds.
 _EARLIEST_RENEWAL = 900.0
-# The same for a login that nobody shares.
+# The same for a login that nobody shares: core's window.
 _OWN_RENEWAL = 300.0
 _LARGEST = 2**20
 _MODES = ("chatgpt", "chatgptAuthTokens")
@@ -48,14 +50,15 @@ def access_token(path: str, origin: str, configuration: str, now: float) -> "str
         return None
     if (data.get("origin"), data.get("configuration")) != (origin, configuration):
         return None
-    whole = all(_text(value) for name, value in data.items() if name in _TEXTS) and _TEXTS[0] in data
+    whole = all(_text(data[name]) for name in _TEXTS if name in data) and all(name in data for name in _NEEDED)
     expires_at, issued_at = time_of(data, "expires_at"), time_of(data, "issued_at")
     fresh = expires_at is not None and issued_at is not None and now < expires_at - _OWN_RENEWAL
     return _text(data.get("access_token")) if whole and fresh else None
 
 
-# What is a text in an OAuth login, if it is there; the first has to be.
-_TEXTS = ("token_endpoint", "access_token", "refresh_token", "account")
+# What is a text in an OAuth login, if it is there, and what has to be; keyfob_oauth/login.py has the same.
+_TEXTS = ("token_endpoint", "access_token", "refresh_token", "account", "email")
+_NEEDED = ("token_endpoint", "access_token")
 
 
 def _token(data: "dict[str, object]", now: float) -> "str | None":
