@@ -10,7 +10,7 @@ from keyfob.credentials.ending import revoke_replaced
 from keyfob.credentials.exchange import told
 from keyfob.credentials.record import SignsIn
 from keyfob.credentials.saving import save, see_that_one_can_be_saved
-from keyfob.errors import LockedError, UsageError
+from keyfob.errors import LockedError, SignInError, UsageError
 
 if TYPE_CHECKING:
     from keyfob.credentials.login import Login
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from keyfob.providers import Provider
 
 
-# The lock is waited for so often, a minute each: no renewal of the old login takes as long.
-_PATIENCE = 5
+# So long somebody else may be at the old login before that is said, and before it is given up: `--move` gives the
+# command that carries it away 5 minutes. Seconds.
+_SILENT, _PATIENCE = 1.0, 330.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,15 @@ def sign_in(provider: Provider, flow: str, *, replace_damaged: bool = False, rev
     provider.see_that_one_may_sign_in()
     see_that_one_can_be_saved(login, replace_damaged=replace_damaged)
     with told(provider.id, login.command), login.records.sign_in(flow, provider.workspaces) as data:
-        saved = _saved(login, data, replace_damaged=replace_damaged)
+        saved = _saved(provider, login, data, replace_damaged=replace_damaged)
     return SignedIn(saved.record, revoke_replaced(login, saved) if revoke_old else None)
 
 
-def _saved(login: Login, data: Data, *, replace_damaged: bool) -> Saved:
-    """Save it; nobody has to sign in again because somebody else was renewing the old login just then."""
-    for _ in range(_PATIENCE - 1):
-        with contextlib.suppress(LockedError):
-            return save(login, data, replace_damaged=replace_damaged)
-    return save(login, data, replace_damaged=replace_damaged)
+def _saved(provider: Provider, login: Login, data: Data, *, replace_damaged: bool) -> Saved:
+    """Save it; nobody has to sign in again because somebody else was renewing or moving the old login just then."""
+    try:
+        return save(login, data, replace_damaged=replace_damaged, wait=_SILENT)
+    except LockedError as error:
+        with contextlib.suppress(SignInError):  # nobody is there to hear it
+            provider.context.interaction.say(f"to store the login, this waits: {error}")
+    return save(login, data, replace_damaged=replace_damaged, wait=_PATIENCE)

@@ -129,11 +129,14 @@ def _not_revoked(login: Login, store: Store) -> str | None:
     """Revoke the login in this place; why it could not be, or None."""
     try:
         data = login.latest(store)
-    except DamagedLoginError as error:
-        return f"its issuer could not be told of it ({error})"
     except KeyfobError as error:
-        return str(error)
+        return _untold(error)
     return None if data is None else revoke(login, data)
+
+
+def _untold(error: KeyfobError) -> str:
+    """Why nobody was told of a login that cannot be read, or is not this configuration's."""
+    return f"its issuer could not be told of it ({error})" if isinstance(error, DamagedLoginError) else str(error)
 
 
 def revoke_replaced(login: Login, saved: Saved) -> str | None:
@@ -141,6 +144,8 @@ def revoke_replaced(login: Login, saved: Saved) -> str | None:
 
     An issuer that does not rotate gives the same refresh token to both: then there is nothing to revoke.
     """
+    if saved.unread is not None:
+        return _untold(saved.unread)
     old, new = saved.replaced, saved.record
     if old is None or (login.records.read(old).secret == new.secret and not new.reusable):
         return None
