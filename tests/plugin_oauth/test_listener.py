@@ -322,7 +322,7 @@ def test_a_listener_that_cannot_start_is_told_at_once(step: str, monkeypatch: py
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     monkeypatch.setattr(asyncio, step, fail)
-    person = Person()
+    person = Person(gives_up=AssertionError())
     with pytest.raises(PortError, match="Too many open files"), granted(WANTED, person):
         pass
     assert not person.address

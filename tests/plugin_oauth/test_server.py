@@ -93,6 +93,8 @@ def test_a_redirect_is_not_followed_and_said_to_be_one() -> None:
         ({"issuer": "\x1b[2Jx\u202e"}, "are those of [2Jx:"),
         ({"token_endpoint": None}, "name no token_endpoint"),
         ({"token_endpoint": "http://sso.example/token"}, "its token_endpoint is not https"),
+        ({"token_endpoint": "http://127.0.0.1:631/x"}, "its token_endpoint is not https"),
+        ({"authorization_endpoint": "http://localhost:8080/"}, "its authorization_endpoint is not https"),
         ({"token_endpoint": 7}, "its token_endpoint is no text"),
         ({"authorization_endpoint": "javascript:alert(1)"}, "its authorization_endpoint is not https"),
         ({"authorization_endpoint": "https://x.example/#a"}, "its authorization_endpoint holds a fragment"),

@@ -25,12 +25,13 @@ def fault_of(address: str) -> str | None:
         return "is not a URL"
     if "@" in parts.netloc:
         return "holds a user name"
-    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and _is_this_machine(host))):
+    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(host))):
         return "is not https"
     return None
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether that is an address of this machine, or its name."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

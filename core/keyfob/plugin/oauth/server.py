@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from keyfob.credentials.exchange import Exchange
 from keyfob.errors import ConfigError, SignInError
-from keyfob.plugin.oauth.addresses import fault_of
+from keyfob.plugin.oauth.addresses import fault_of, is_this_machine
 from keyfob.plugin.oauth.answers import plain
 
 if TYPE_CHECKING:
@@ -125,9 +125,17 @@ def _endpoint(document: Mapping[str, Any], name: str, issuer: str) -> str | None
     url = document.get(name)
     if url is None:
         return None
-    fault = "is no text" if not isinstance(url, str) else fault_of(url)
-    if fault is None and "#" in str(url):
-        fault = "holds a fragment"
+    fault = "is no text" if not isinstance(url, str) else _fault_of(url, issuer)
     if fault is not None:
         raise SignInError(f"the metadata of {issuer} cannot be used: its {name} {fault}")
     return str(url)
+
+
+def _fault_of(url: str, issuer: str) -> str | None:
+    """An issuer elsewhere may not send a login in the clear to whatever listens on this machine."""
+    fault = fault_of(url)
+    if fault is None and "#" in url:
+        return "holds a fragment"
+    if fault is None and urlsplit(url).scheme == "http" and not is_this_machine(urlsplit(issuer).hostname or ""):
+        return "is not https"
+    return fault
