@@ -31,6 +31,7 @@ if sys.platform == "win32":
     pytest.skip("programs and terminals as POSIX has them", allow_module_level=True)
 
 import pty
+import select
 import termios
 
 URL = "https://login.example/authorize?a=1&b=$(touch canary);`touch canary`&c='%s"
@@ -154,7 +155,8 @@ def test_a_browser_that_somebody_closes_is_not_followed_by_another(programs, tmp
     (tmp_path / "programs" / "mine").chmod(0o755)
     programs("xdg-open")
     assert opened(URL, {**programs.path, **DESKTOP, "BROWSER": "mine"})
-    next(each for each in threading.enumerate() if each.name == "browser").join(20)
+    for opening in [each for each in threading.enumerate() if each.name == "browser"]:
+        opening.join(20)
     assert not list(tmp_path.glob("xdg-open.noted*"))
 
 
@@ -299,20 +301,24 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(tty):
     assert wait.err.getvalue().endswith("\r\x1b[K")
 
 
-def test_what_is_typed_while_a_code_waits_goes_nowhere(tty, monkeypatch):
+def test_what_is_typed_while_a_code_waits_goes_nowhere(tty):
     """It is not shown, also between two waits, and not left to the shell; who types is told once."""
-    before, err = modes(sys.stdin), Screen()
+    before, err, told = modes(sys.stdin), Screen(), threading.Event()
 
     def typist():
         until_it_listens()
         tty.write(b"http://127.0.0.1/?state=1&iss=2\n\n")
+        while not err.getvalue():
+            time.sleep(0.005)
+        told.set()
 
     threading.Thread(target=typist).start()
-    with AtTerminal(Terminal(io.StringIO(), err, {"TERM": "dumb"}), {}) as person:
-        person.wait(0.4, left=9)
+    with AtTerminal(Terminal(io.StringIO(), err, {"TERM": "dumb", "COLUMNS": "200"}), {}) as person:
+        person.wait(20, left=9, done=told)
         tty.write(b"reboot\n")
-        person.wait(0.2, left=9)
+        person.wait(0.1, left=9)
         tty.write(b"reboot\n")
+        assert select.select([sys.stdin], [], [], 20)[0]  # it has come
     os.set_blocking(tty.fileno(), False)
     os.set_blocking(sys.stdin.fileno(), False)
     assert (modes(sys.stdin), _shown(tty)) == (before, b"")
@@ -403,6 +409,25 @@ def test_what_cannot_be_rewritten_is_not_written(environ, written):
     err = Screen()
     AtTerminal(Terminal(io.StringIO(), err, environ), {}).wait(0.01, left=60)
     assert ("1:00 left" in err.getvalue()) == written
+
+
+SENTENCE = "https://login.example/a-rather-long-address is where you go, and then you come back"
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_a_sentence_is_broken_where_a_word_ends(width):
+    """Below its beginning; but no address, nor the command that mends it, and nothing where no terminal is."""
+    environ = {"COLUMNS": str(width), "NO_COLOR": "1"}
+    err, pipe = Screen(), io.StringIO()
+    for stream in (err, pipe):
+        Terminal(io.StringIO(), stream, environ).warn(SENTENCE, hint=SENTENCE)
+    assert pipe.getvalue() == f"keyfob: warning: {SENTENCE}\n  → {SENTENCE}\n"
+    *lines, hint = err.getvalue().splitlines()
+    assert hint == f"  → {SENTENCE}"
+    assert " ".join(line[8:] for line in lines) == f"warning: {SENTENCE}"
+    assert [line[:8] for line in lines] == ["keyfob: ", *[" " * 8] * (len(lines) - 1)]
+    assert all(len(line) <= width or "https" in line for line in lines)
+    assert len(lines) > 1
 
 
 # The whole of it

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyfob.cli.text import Cell, columns, homely, printable, shown, table, unpainted
+from keyfob.cli.text import Cell, columns, folded, homely, printable, shown, table, unpainted
 
 ROWS = [
     [Cell("PROVIDER"), Cell("BASE URL"), Cell("STATE")],
@@ -34,6 +34,14 @@ def test_nothing_is_cut_off(width):
     """What is too long for its column is wrapped in it."""
     kept = "".join("".join(lines(width)).split())
     assert sorted(kept) == sorted("".join("".join(cell.text for row in ROWS for cell in row).split()))
+
+
+@given(st.text(), st.integers(-8, 120))
+def test_a_sentence_is_broken_at_blanks_alone(sentence, width):
+    """Nothing of it is lost; no line is wider but for one word that is, which stays whole to be copied."""
+    parts = folded(sentence, width)
+    assert " ".join(parts) == sentence
+    assert all(columns(part) <= width or " " not in part.strip(" ") for part in parts)
 
 
 def test_columns_stand_below_each_other():

@@ -50,8 +50,9 @@ class AtTerminal:
 
     @property
     def said(self) -> str:
-        """All that it wrote so far, without colours and such."""
-        return _ESCAPES.sub("", self._said.decode(errors="replace")).replace("\r\n", "\n")
+        """All that it wrote so far, without colours and such; a sentence of several lines is one."""
+        said = _ESCAPES.sub("", self._said.decode(errors="replace")).replace("\r\n", "\n")
+        return said.replace("\n        ", " ")
 
     def wait_for(self, pattern: str) -> re.Match[str]:
         """Wait until it has written something.

@@ -61,8 +61,8 @@ class Tmux:
 
     @property
     def screen(self) -> str:
-        """All that is there to be seen, also what has gone off the top; wrapped lines are one."""
-        return self._do("capture-pane", "-p", "-J", "-S", "-").rstrip()
+        """All that is there to be seen, also what has gone off the top; what is of several lines is one."""
+        return self._do("capture-pane", "-p", "-J", "-S", "-").rstrip().replace("\n        ", " ")
 
     def press(self, *keys: str) -> None:
         """Keys as tmux names them, or text."""

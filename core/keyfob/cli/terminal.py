@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 _USUAL_WIDTH = 80
+# What stands before the second line of a message and those after it: as much as the name before the first.
+_INDENT = " " * len("keyfob: ")
 _ERASE = "\r\x1b[K"
 
 
@@ -159,9 +161,14 @@ class Terminal:
             self._print([json.dumps({kind: {"code": code, **said} if code else said})])
             return
         name = self._painted("keyfob:", "red" if kind == "error" else "yellow") if self._colour(self.err) else "keyfob:"
-        first, *more = map(text.printable, message.split("\n"))
-        lines = [f"{name} {'warning: ' if kind == 'warning' else ''}{first}", *(f"        {line}" for line in more)]
+        told = f"warning: {message}" if kind == "warning" else message
+        first, *more = [line for each in told.split("\n") for line in self._folded(text.printable(each))]
+        lines = [f"{name} {first}", *(f"{_INDENT}{line}" for line in more)]
         self._print([*lines, f"  → {text.printable(hint)}"] if hint else lines)
+
+    def _folded(self, words: str) -> list[str]:
+        """In lines that fit beside the name, where somebody reads it at a terminal."""
+        return text.folded(words, self._width(self.err) - len(_INDENT)) if _is_terminal(self.err) else [words]
 
     def _print(self, lines: Sequence[str]) -> None:
         self.passing("")

@@ -85,6 +85,22 @@ def columns(words: str) -> int:
     return sum(_columns_of(letter) for letter in words)
 
 
+def folded(words: str, width: int) -> list[str]:
+    """A sentence in lines of at the most so many columns, broken at blanks alone.
+
+    What is longer, such as an address or a path, stays whole, so that it can be copied.
+    """
+    first, *more = words.split(" ")
+    lines = [first]
+    for word in more:
+        longer = f"{lines[-1]} {word}"
+        if columns(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
 def _columns_of(letter: str) -> int:
     if unicodedata.combining(letter) or unicodedata.category(letter) in {"Mn", "Me", "Cf"}:
         return 0
