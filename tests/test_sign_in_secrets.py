@@ -24,7 +24,7 @@ from tests.test_secrets import listening
 
 import keyfob_openai.sign_in
 from keyfob import Host
-from keyfob.carrying import Carried
+from keyfob.carried import Carried
 from keyfob.cli.run import run
 from keyfob.cli.terminal import Terminal
 from keyfob.config.places import Places

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from keyfob.carrying import Carried
+from keyfob.carried import Carried
 from keyfob.host import Host
 from keyfob.testing.issuer import Issuer, jwt
 from keyfob.testing.model_server import Answer, ModelServer

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping, Sequence
 
-    from keyfob.carrying import Carried
+    from keyfob.carried import Carried
     from keyfob.cli.commands import Parser
     from keyfob.cli.run import Session
     from keyfob.cli.terminal import Terminal

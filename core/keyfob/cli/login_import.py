@@ -17,7 +17,7 @@ from keyfob.errors import CarriedLoginError, DamagedLoginError, OccupiedError, U
 if TYPE_CHECKING:
     import argparse
 
-    from keyfob.carrying import Carried
+    from keyfob.carried import Carried
     from keyfob.cli.commands import Parser
     from keyfob.cli.run import Session
     from keyfob.credentials.login import Login
@@ -39,7 +39,7 @@ def arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace, session: Session) -> int:
     """Read it, judge it, store it."""
-    from keyfob.carrying import LARGEST, Carried
+    from keyfob.carried import LARGEST, Carried
 
     if typing():
         hint = "keyfob login export PROVIDER | ssh HOST keyfob login import"
@@ -74,7 +74,7 @@ def _plugin(login: Login, session: Session) -> str:
 
 
 def _taken(carried: Carried, login: Login, session: Session, *, replace: bool) -> Saved:
-    from keyfob.carrying import take
+    from keyfob.receiving import take
 
     provider = session.host.provider(login.provider)
     places = session.host.stores(provider.route.plugin, provider.id)

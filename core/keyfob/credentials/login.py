@@ -105,13 +105,13 @@ class Login:
         record = record_in(place, data, self.records)
         illegal = illegal_part(record.token)
         if illegal:
-            message = f"{place}: what is stored there cannot stand in an HTTP header: it has {illegal}"
+            message = f"{place}: its secret cannot stand in an HTTP header: it has {illegal}"
             raise IllegalHeaderError(message, hint=self.command)
         return record
 
     def _see_that_it_is_ours(self, data: Data, place: str) -> None:
         if self._origin is not None and data.get(_ORIGIN) != self._origin:
-            message = f"{self.provider}: what is stored in {place} was stored for {_origin_of(data)}"
+            message = f"{self.provider}: {place} was stored for {_origin_of(data)}"
             raise OtherOriginError(f"{message}, not for {self._origin}", hint=self.command)
 
     def known(self) -> Record | None:

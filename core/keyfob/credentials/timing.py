@@ -50,6 +50,11 @@ def usable_until(record: Record, *, skew: float = 0.0) -> float:
     return float("inf") if record.expires_at is None else record.expires_at + skew
 
 
+def has_ended(record: Record, now: float) -> bool:
+    """Whether it is of no use any more: over, and nothing there that renews it. now: seconds since the epoch."""
+    return record.secret is None and usable_until(record) <= now
+
+
 def skew_of(record: Record, journal: Journal) -> float:
     """How far this machine's clock was ahead when the record was issued, as far as that is known; seconds."""
     skew = journal.skew
