@@ -1,4 +1,4 @@
-"""The document that carries a login to another machine: one line of JSON, of which nothing is believed when it comes."""
+"""The document that carries a login to another machine: one line of JSON, believed in nothing where it comes."""
 
 from __future__ import annotations
 

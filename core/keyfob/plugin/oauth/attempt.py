@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from keyfob.errors import DeniedError, ExpiredSignInError, SignInError
-from keyfob.plugin.oauth.answers import plain
+from keyfob.plugin.oauth.answers import plain, reason
 from keyfob.plugin.oauth.ports import ADDRESS
 from keyfob.plugin.oauth.proof import Proof
 from keyfob.plugin.oauth.wanted import Granted
@@ -154,10 +154,10 @@ class Attempt:
     def _said_no(self, answer: dict[str, str]) -> SignInError:
         """RFC 6749, section 4.1.2.1."""
         error, description = answer["error"], answer.get("error_description", "")
-        said = plain(description) or plain(error) or "it does not say why"
+        said = reason(answer) or "it does not say why"
         known = (told for word, told in self._wanted.refusals.items() if word in f"{error} {description}")
         kind = DeniedError if error == "access_denied" else SignInError
-        return kind(next(known, f"{self._issuer} refused: {said}"))
+        return kind(next(known, f"{self._issuer} refused: {said}"), error=plain(error) or None)
 
 
 def _fields(query: str) -> dict[str, str]:
