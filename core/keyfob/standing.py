@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from keyfob.credentials import timing
 from keyfob.credentials.record import SignsIn
 from keyfob.credentials.renewal import failure, lost
+from keyfob.credentials.unattended import in_vain, last
 from keyfob.errors import CredentialError, DamagedLoginError, KeyfobError, OtherOriginError, PolicyError, StoreError
 from keyfob.plugin.contract import State
 
@@ -92,11 +93,9 @@ def _overruled(login: Login) -> str | None:
 
 def _stored(login: Login) -> Standing:
     try:
-        record = login.stored()
+        record = login.useful()
         return _nobody(login) if record is None else _judged(login, record, _timed(login, record))
     except OtherOriginError as error:
-        if login.unattended is not None:
-            return _nobody(login)
         return _faulty(login, ELSEWHERE, error, error.hint)
     except StoreError as error:
         return _faulty(login, UNREADABLE, error, error.hint or "keyfob doctor")
@@ -115,7 +114,11 @@ def _faulty(login: Login, state: str, problem: KeyfobError, hint: str | None) ->
 def _nobody(login: Login) -> Standing:
     if login.unattended is not None:
         hint = f"nothing: the next request signs in; keyfob check {login.provider} does it now"
-        return Standing(UNATTENDED, usable=True, place=login.store.place, hint=hint)
+        found = Standing(UNATTENDED, usable=True, place=login.store.place, hint=hint)
+        outcome = last(login)
+        return (
+            found if outcome is None else _tried(outcome, replace(found, problem=in_vain(outcome), hint=outcome.hint))
+        )
     error = login.missing()
     return Standing(ABSENT, usable=False, place=login.store.place, problem=error, hint=error.hint)
 
@@ -161,7 +164,12 @@ def _failed(login: Login, outcome: Outcome, found: Standing) -> Standing:
         state = INTERRUPTED if lost(outcome) else REFUSED
         return replace(found, state=state, usable=found.state == PRESENT, problem=problem, hint=login.command)
     hint = f"keyfob check {login.provider} tries again"
-    return replace(found, problem=problem, hint=hint, failures=outcome.failures, not_before=outcome.not_before)
+    return _tried(outcome, replace(found, problem=problem, hint=hint))
+
+
+def _tried(outcome: Outcome, found: Standing) -> Standing:
+    """The same with how often it failed, and when it is tried again."""
+    return replace(found, failures=outcome.failures, not_before=outcome.not_before)
 
 
 def state_of(login: Login, found: Standing) -> State:

@@ -30,6 +30,7 @@ from keyfob.errors import (
 )
 from keyfob.plugin import Answer
 from keyfob.signin import sign_in
+from keyfob.standing import standing
 from keyfob.stores.file import FileStore
 from keyfob.testing.issuer import jwt
 from keyfob.testing.model_server import ModelServer
@@ -526,6 +527,9 @@ def test_a_program_that_was_refused_says_why(program):
                 program.token()
             assert "CORP_SECRET" in caught.value.hint
         assert len(program.issuer.requests(TOKEN)) == asked
+        found = standing(program.provider().login)
+        assert (found.state, found.failures, found.not_before) == ("signs in by itself", asked, program.now + asked)
+        assert (str(found.problem), found.hint) == (str(caught.value), caught.value.hint)
         program.now += asked
     assert not program.file.exists()
     assert program.token() == "AT1"

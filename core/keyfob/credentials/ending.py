@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
@@ -16,7 +16,7 @@ from keyfob.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from keyfob.credentials.login import Login
     from keyfob.credentials.record import Data, Record
@@ -44,16 +44,10 @@ def sign_out(login: Login, places: Iterable[Store], *, revoke: bool = True) -> S
 
     A place that cannot be cleared does not keep another from being. Nothing is raised.
     """
-    removed: list[str] = []
-    failed: list[StoreError] = []
     still_valid: list[str] = []
-    for store in places:
-        try:
-            if not _empty(store) and _removed(login, store, still_valid if revoke else None):
-                removed.append(store.place)
-        except StoreError as error:
-            failed.append(error)
-    return SignedOut(tuple(removed), tuple(failed), tuple(still_valid))
+    told = still_valid if revoke else None
+    done = _from_each(places, lambda store: not _empty(store) and _removed(login, store, told))
+    return replace(done, still_valid=tuple(still_valid))
 
 
 def remove_carried(login: Login, record: Record, places: Iterable[Store]) -> SignedOut:
@@ -61,18 +55,29 @@ def remove_carried(login: Login, record: Record, places: Iterable[Store]) -> Sig
 
     Nothing is revoked, and what is another login by now stays. Nothing is raised.
     """
+    return _from_each(places, lambda store: _removed_if_held(login, store, record))
+
+
+def _from_each(places: Iterable[Store], remove: Callable[[Store], bool]) -> SignedOut:
+    """What came of removing it from each. remove: whether there was something to remove."""
     removed: list[str] = []
     failed: list[StoreError] = []
     for store in places:
         try:
-            with store.writing():
-                if _holds(login, store, record):
-                    store.clear()
-                    store.remove()
-                    removed.append(store.place)
+            if remove(store):
+                removed.append(store.place)
         except StoreError as error:
             failed.append(error)
     return SignedOut(tuple(removed), tuple(failed))
+
+
+def _removed_if_held(login: Login, store: Store, record: Record) -> bool:
+    with store.writing():
+        held = _holds(login, store, record)
+        if held:
+            store.clear()
+            store.remove()
+    return held
 
 
 def _holds(login: Login, store: Store, record: Record) -> bool:

@@ -97,7 +97,7 @@ class Journal:
     skew: Skew | None = None
     forced_at: float = 0.0
 
-    def in_vain(self, fingerprint: str, now: float) -> Outcome | None:
+    def held_against(self, fingerprint: str, now: float) -> Outcome | None:
         """What came of the same before, if that keeps everybody from trying it now."""
         outcome = self.outcome
         same = outcome is not None and outcome.fingerprint == fingerprint

@@ -143,7 +143,7 @@ class Renewal:
 
     def _heed(self, record: Record) -> None:
         """Adopt the failure of another try of the same, instead of making one more."""
-        outcome = self.store.journal().in_vain(record.fingerprint, self._clock())
+        outcome = self.store.journal().held_against(record.fingerprint, self._clock())
         if outcome is not None:
             raise self._failure(outcome)
 

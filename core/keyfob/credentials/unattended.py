@@ -30,15 +30,20 @@ def made(login: Login) -> Record:
     login.permit()
     with login.store.lock():
         record = login.useful()
-        if record is not None:
-            return record
-        attempt = _fingerprint(login.records)
-        _heed(login, attempt)
-        try:
-            return _signed_in(login, login.records, way)
-        except SignInError as error:
-            _note(login, attempt, error)
-            raise
+        return _tried(login, login.records, way) if record is None else record
+
+
+def _tried(login: Login, records: SignsIn, way: str) -> Record:
+    """Sign in, unless the same has failed a moment ago, in whichever process. With the lock held."""
+    attempt = _fingerprint(records)
+    outcome = login.store.journal().held_against(attempt, login.clock())
+    if outcome is not None:
+        raise in_vain(outcome)
+    try:
+        return _signed_in(login, records, way)
+    except SignInError as error:
+        _note(login, attempt, error)
+        raise
 
 
 def _fingerprint(records: SignsIn) -> str:
@@ -46,11 +51,16 @@ def _fingerprint(records: SignsIn) -> str:
     return hashlib.sha256(records.unattended_with.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _heed(login: Login, attempt: str) -> None:
-    """Adopt the failure of another try of the same, in whichever process, instead of making one more."""
-    outcome = login.store.journal().in_vain(attempt, login.clock())
-    if outcome is not None:
-        raise SignInError(outcome.message, hint=outcome.hint)
+def last(login: Login) -> Outcome | None:
+    """What came of the last try to make the very login that would be made now; None where nobody has tried."""
+    outcome, records = login.store.journal().outcome, login.records
+    tried = outcome is not None and isinstance(records, SignsIn) and outcome.fingerprint == _fingerprint(records)
+    return outcome if tried else None
+
+
+def in_vain(outcome: Outcome) -> SignInError:
+    """The error that says what came of it."""
+    return SignInError(outcome.message, hint=outcome.hint)
 
 
 def _signed_in(login: Login, records: SignsIn, way: str) -> Record:
