@@ -72,8 +72,8 @@ class Server:
         answer: Any = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
-        status, document = answer if isinstance(answer, tuple) else (400, {"error": answer})
-        return Answer(status, json.dumps(document).encode())
+        status, document, *after = answer if isinstance(answer, tuple) else (400, {"error": answer})
+        return Answer(status, json.dumps(document).encode(), retry_after=after[0] if after else None)
 
     def signs_in(self, person: Waiting, client: Client | None = None) -> Mapping[str, Any]:
         client = client or Client("cli")
@@ -120,6 +120,7 @@ def test_a_client_with_a_secret_proves_itself_both_times(method: str, secret_is_
         (None, 5),
         (3, 3),
         (2.5, 2.5),
+        ("0.01", 1),
         ("7", 7),
         (" 7.5 ", 7.5),
         (120, 120),
@@ -127,7 +128,7 @@ def test_a_client_with_a_secret_proves_itself_both_times(method: str, secret_is_
     ],
 )
 def test_between_two_questions_it_waits_as_it_is_told(interval: object, pause: float) -> None:
-    """As a number or as text; 5 seconds where that is none, or longer than the code lives."""
+    """As a number or as text, but no less than a second; 5 where that is none, or longer than the code lives."""
     person = Waiting()
     Server({"interval": interval}, PENDING, PENDING, GRANTED).signs_in(person)
     assert waits(person) == [pause, pause]
@@ -149,6 +150,19 @@ def test_an_issuer_out_of_reach_is_asked_less_often_until_it_is_back() -> None:
     Server({}, *polls).signs_in(person)
     assert waits(person) == [5, 10, 20, 40, 60, 60, 5, 10]
     assert [each for each in person.told if "sso.example" in each] == [f"{away}; it is asked again"] * 2
+
+
+def test_a_gateway_that_is_busy_is_asked_later() -> None:
+    """As late as it says, but for who has a person wait for hours; what the issuer says of the code itself counts."""
+    person = Waiting()
+    busy = [(429, "slow", 90.0), (503, "<html>"), PENDING, (500, {"error": "server_error"}, 86_400.0), (502, {})]
+    assert Server({}, *busy, GRANTED).signs_in(person) == TOKENS
+    assert waits(person) == [90, 60, 5, 300, 60]
+    assert "sso.example answered 429; it is asked again" in person.told
+    with pytest.raises(SignInError, match="answered 500: invalid_grant"):
+        Server({}, (500, {"error": "invalid_grant"})).signs_in(person)
+    with pytest.raises(ExpiredSignInError):
+        Server({"expires_in": 60}, (429, "", 3600.0)).signs_in(person)
 
 
 def test_when_time_is_up_it_is_asked_once_more() -> None:
@@ -181,7 +195,7 @@ def test_no_clock_keeps_a_sign_in_waiting_for_ever(asleep: float) -> None:
             SignInError,
             "no [31msuch",
         ),
-        ((500, "<html>secret"), SignInError, "sso.example answered 500"),
+        ((400, "<html>secret"), SignInError, "sso.example answered 400"),
         ((200, {"token_type": "Bearer"}), SignInError, "without an access_token"),
     ],
 )

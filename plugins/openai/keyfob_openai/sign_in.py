@@ -187,6 +187,7 @@ class SignIn:
         return polled(lambda: self._poll(request), prompt, interaction, self._context.clock)
 
     def _poll(self, request: Exchange) -> Granted | None:
+        """As Codex: whatever else is answered ends it, a gateway's error too."""
         answer = self._context.send(request)
         if not answer.ok:
             heed(answer, request, pending=answer.status in _PENDING)

@@ -24,8 +24,13 @@ GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 # Where the server says none (section 3.2), and how much more it is when it says `slow_down` (section 3.5). Seconds.
 _USUAL_INTERVAL = 5.0
 _SLOWER = 5.0
-# While the server is out of reach, the pause grows up to this. Seconds.
-_LONGEST_PAUSE = 60.0
+# Nobody enters a code faster than that, whatever the server says. Seconds.
+_LEAST_INTERVAL = 1.0
+# While the server is out of reach, the pause grows up to this; and where it asks for a longer one, up to that: a person
+# is waiting. Seconds.
+_LONGEST_PAUSE, _LONGEST_ASKED_FOR = 60.0, 300.0
+# What an issuer says who may have no more to say of it the next time, beside nothing (RFC 6749, section 4.1.2.1).
+_PASSING = (None, "server_error", "temporarily_unavailable")
 # How long a code is good where the server does not say, and at the most. Seconds.
 _USUAL_LIFE = 900.0
 _LONGEST_LIFE = 3600.0
@@ -35,6 +40,14 @@ _LONGEST_CODE = 100
 
 class SlowDown(Exception):
     """The issuer wants to be asked less often."""
+
+
+class BusyError(UnansweredError):
+    """The issuer, or a gateway before it, cannot answer just now. retry_after: seconds, where it says how long."""
+
+    def __init__(self, message: str, retry_after: float | None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after or 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,7 @@ def device_tokens(
         answer = send(request)
         if answer.ok:
             return answers.tokens(answer, request)
+        see_that_it_is_not_busy(answer, request)
         heed(answer, request, pending=answers.error_code(answer.document()) == "authorization_pending")
         return None
 
@@ -101,7 +115,7 @@ def prompt_of(document: Mapping[str, Any], host: str) -> Prompt:
     if fault is not None:
         raise SignInError(f"{host} answered with an address to open that {fault}")
     seconds = min(_seconds(document.get("expires_in")) or _USUAL_LIFE, _LONGEST_LIFE)
-    interval = _seconds(document.get("interval")) or _USUAL_INTERVAL
+    interval = max(_seconds(document.get("interval")) or _USUAL_INTERVAL, _LEAST_INTERVAL)
     # One that is longer than the code lives says nothing: it is in milliseconds, perhaps.
     return Prompt(address, code, seconds, interval if interval < seconds else _USUAL_INTERVAL)
 
@@ -174,7 +188,14 @@ class _Pace:
         if not self._out_of_reach:
             self._interaction.say(f"{error}; it is asked again")
         self._out_of_reach = True
-        self.pause = max(self._interval, min(2 * self.pause, _LONGEST_PAUSE))
+        asked_for = error.retry_after if isinstance(error, BusyError) else 0.0
+        self.pause = max(self._interval, min(2 * self.pause, _LONGEST_PAUSE), min(asked_for, _LONGEST_ASKED_FOR))
+
+
+def see_that_it_is_not_busy(answer: Answer, request: Exchange) -> None:
+    """Raise BusyError for what says nothing of the code: a rate limit or a gateway's error, while somebody types."""
+    if (answer.status == 429 or answer.status >= 500) and answers.error_code(answer.document()) in _PASSING:
+        raise BusyError(f"{answers.host(request)} answered {answer.status}", answer.retry_after)
 
 
 def heed(answer: Answer, request: Exchange, *, pending: bool) -> None:
