@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -247,6 +248,36 @@ def test_a_command_that_cannot_be_run_is_said(here, issuer, command, code):
     write_login(here, login)
     found = here("login", "export", "corp", "--move", "--", command)
     assert (found.code, stored(here), "stays here" in found.err) == (code, login, False)
+
+
+def test_an_error_after_it_was_run_is_not_told_as_if_it_had_not_been(here, there, issuer, monkeypatch):
+    """The login may be stored there by then."""
+
+    def failing(self, *_, **__):
+        communicate(self, login_document)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    login = issuer.login()
+    write_login(here, login)
+    login_document, communicate = here("login", "export", "corp").out.encode(), subprocess.Popen.communicate
+    monkeypatch.setattr(subprocess.Popen, "communicate", failing)
+    found = here("login", "export", "corp", "--move", "--", *importing(there))
+    assert (found.code, stored(here), bool(stored(there))) == (1, login, True)
+    assert "could not be spoken with: Input/output error. corp: the login stays here" in found.err
+
+
+def test_who_breaks_it_off_once_it_is_confirmed_is_told_that_it_stays(here, there, issuer, monkeypatch):
+    """In the moment before Ctrl-C is no longer heeded."""
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    login = issuer.login()
+    write_login(here, login)
+    monkeypatch.setattr(login_export, "undisturbed", interrupted)
+    found = here("login", "export", "corp", "--move", "--", *importing(there))
+    assert (found.code, stored(here) == stored(there) == login) == (130, True)
+    assert "the login stays here; it may be stored there, too" in found.err
 
 
 @pytest.mark.skipif(shutil.which("flock") is None, reason="flock is not installed: apt-get install util-linux")

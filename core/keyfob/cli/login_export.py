@@ -97,7 +97,7 @@ def _move(login: Login, command: Sequence[str], session: Session) -> int:
             session.terminal.note(f"{described(login, record)}: handing all of it to {command[0]}")
             with _told_that_it_stays(login, record, session.terminal):
                 _hand_over(carried, command, session.environ)
-            until_it_is_removed.enter_context(undisturbed())
+                until_it_is_removed.enter_context(undisturbed())
 
         done = move(provider, login, places, hand_over)
     return _tell(login, done, session)
@@ -123,17 +123,25 @@ def _told_that_it_stays(login: Login, record: Record, terminal: Terminal) -> Ite
 
 def _hand_over(carried: Carried, command: Sequence[str], environ: Mapping[str, str]) -> None:
     """Run the command with the document on its stdin. Raises UnconfirmedError, NotFoundError, NotExecutableError."""
-    name, document = command[0], carried.text.encode()
-    try:
-        with started(command):
-            done = subprocess.run(
-                command, input=document, stdout=subprocess.PIPE, env=dict(environ), timeout=PATIENCE, check=False
-            )
-    except subprocess.TimeoutExpired:
-        raise UnconfirmedError(f"{name} took longer than {span(PATIENCE)}, and was ended") from None
-    lines = done.stdout.decode("utf-8", "replace").splitlines()
-    if done.returncode or carried.receipt not in map(str.strip, lines):
-        raise UnconfirmedError(f"{name} ended with {done.returncode}, and did not confirm that the login is stored")
+    name = command[0]
+    with started(command):
+        running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(environ))
+    said = _said(running, carried.text.encode(), name)
+    if running.returncode or carried.receipt not in map(str.strip, said.decode("utf-8", "replace").splitlines()):
+        raise UnconfirmedError(f"{name} ended with {running.returncode}, and did not confirm that the login is stored")
+
+
+def _said(running: subprocess.Popen[bytes], document: bytes, name: str) -> bytes:
+    """What the command says to the document, once it has ended; with whatever is raised here, it has too."""
+    with running:
+        try:
+            return running.communicate(document, timeout=PATIENCE)[0]
+        except subprocess.TimeoutExpired:
+            raise UnconfirmedError(f"{name} took longer than {span(PATIENCE)}, and was ended") from None
+        except OSError as error:
+            raise UnconfirmedError(f"{name} could not be spoken with: {error.strerror}") from error
+        finally:
+            running.kill()  # does nothing to one that has ended
 
 
 def _tell(login: Login, done: SignedOut, session: Session) -> int:
