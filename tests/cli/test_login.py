@@ -268,6 +268,7 @@ def test_a_key_is_never_an_argument(keyfob, arguments):
         (["login"], "say how to sign in to lab: with an API key"),
         (["login", "lab", "--with-access-token"], "lab cannot be signed in to with an access token"),
         (["login", "corp", "--with-access-token", "--with-api-key"], "one way at a time"),
+        (["login", "corp", "--json"], "prints no data, so it takes no --json"),
         (["login", "open", "--with-api-key"], "open needs no login: its plugin is `none`; these take one: lab, corp"),
         (["-c", "model_provider=open", "login"], "these take one: lab, corp, openai"),
         (["-c", "cli_auth_credentials_store=ephemeral", "login", "--with-api-key"], "nothing would be kept"),

@@ -20,6 +20,15 @@ from ..stores.conftest import memory as memory  # noqa: TID252
 from ..stores.conftest import use as use  # noqa: TID252
 from .signing import CONFIG, KEY, files, pipe, write_login
 
+PROGRAM = """
+[model_providers.corp]
+base_url = "https://llm.example/v1"
+[model_providers.corp.oauth]
+issuer = "https://sso.example"
+client_id = "robot"
+flow = "client_credentials"
+client_secret_env = "CORP_SECRET"
+"""
 API_KEY = {"auth_mode": "apikey", "OPENAI_API_KEY": KEY}
 
 
@@ -63,6 +72,14 @@ def test_with_local_the_issuer_is_not_told(keyfob, issuer):
     path = write_login(keyfob, issuer.login())
     assert keyfob("logout", "corp", "--local").code == 0
     assert (issuer.revoked, os.path.exists(path)) == ([], False)
+
+
+def test_who_signs_in_by_itself_will_do_so_again(keyfob):
+    """The client's secret is in the environment: to sign out lasts until the next request."""
+    keyfob.configure(PROGRAM)
+    found = keyfob("logout", "corp", CORP_SECRET="canary")
+    assert (found.code, "the next request signs in again\n  → unset CORP_SECRET\n" in found.err) == (0, True)
+    assert "again" not in keyfob("logout", "corp").err
 
 
 def test_a_renewed_login_that_was_not_written_yet_is_the_one_to_revoke(keyfob, issuer):

@@ -440,6 +440,7 @@ def test_with_a_code_one_is_told_who_one_is(keyfob, issuer):
     assert (found.code, found.out) == (0, ""), found.err
     assert "keyfob: signed in to corp as somebody@example.com (plan pro, workspace acct-1)\n" in found.err
     assert "keyfob: the login for corp is stored: " in found.err
+    assert found.err.endswith("\n  → keyfob check corp\n")
     assert keyfob("status", "corp").code == 0
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import keyfob_openai.sign_in
 from keyfob.testing.issuer import Issuer
+from keyfob.testing.model_server import Answer
 
 from .signing import CONFIG, files, write_login
 
@@ -38,6 +39,14 @@ def test_with_a_code_one_is_signed_in(keyfob, issuer):
     assert poll["device_auth_id"] not in found.err
     assert "only if you started this yourself" in found.err
     assert json.loads(keyfob("status", "corp", "--json").out)["logins"][0]["state"] == "present"
+
+
+def test_who_was_refused_is_told_to_go_the_same_way_again(keyfob, issuer):
+    """Where a code was chosen, no browser would be seen, perhaps."""
+    refusal = Answer(400, body={"error": {"message": "no", "code": "access_denied"}})
+    issuer.sign_in.answers["device.token"] = [refusal]
+    found = keyfob("login", "corp", "--device-auth")
+    assert (found.code, found.err.splitlines()[-1]) == (1, "  → keyfob login corp --device-auth")
 
 
 def test_what_is_replaced_and_cannot_be_revoked_is_told(keyfob, issuer):

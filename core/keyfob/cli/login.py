@@ -11,9 +11,9 @@ from keyfob.cli.interaction import AtTerminal
 from keyfob.cli.logins import login_of, see_that_it_is_kept
 from keyfob.cli.secret import agreed, secret
 from keyfob.cli.text import homely
-from keyfob.cli.ways import way
+from keyfob.cli.ways import again, way
 from keyfob.credentials.saving import save, see_that_it_is_sound
-from keyfob.errors import DamagedLoginError, KeyfobError, PortError, UsageError
+from keyfob.errors import DamagedLoginError, KeyfobError, PortError, SignInError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 
 _ISSUER = "KEYFOB_OPENAI_ISSUER"
 _METHODS = {"api-key": "API key", "access-token": "access token"}
+
+
+class _NoData(argparse.Action):
+    """--json, which other commands have."""
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        """Raise UsageError."""
+        raise UsageError("`keyfob login` prints no data, so it takes no --json", hint="keyfob status --json")
 
 
 class _Refused(argparse.Action):
@@ -51,6 +59,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("--no-browser", action="store_true", help="only print the address, and open no browser")
     parser.add_argument("--revoke-old", action="store_true", help="revoke the login that is replaced, once it is")
     parser.add_argument("--replace", action="store_true", help="also replace a stored login that cannot be read")
+    parser.add_argument("--json", nargs=0, action=_NoData, help=argparse.SUPPRESS)
     parser.add_argument("--api-key", nargs="?", action=_Refused, help=argparse.SUPPRESS)
     parser.add_argument("--experimental_issuer", help=argparse.SUPPRESS)
     parser.add_argument("--experimental_client-id", help=argparse.SUPPRESS)
@@ -59,24 +68,28 @@ def arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace, session: Session) -> int:
     """Sign in, or read a key, and store it."""
     _obey_as_codex(options, session)
-    person = AtTerminal(session.terminal, session.environ, browses=not options.no_browser)
-    session.interaction = person
+    session.interaction = person = AtTerminal(session.terminal, session.environ, browses=not options.no_browser)
     login = login_of(session, options.provider, "login")
     see_that_it_is_kept(login)
     named = options.ways or (["browser"] if options.no_browser else [])
     chosen = way(login, named, session.terminal, session.environ)
     if session.terminal.attended:
         login.store.unlock()  # before anything is asked for, which would be in vain
-    replace = options.replace or _given_up(login, session)
+    options.replace = options.replace or _given_up(login, session)
     if chosen in _METHODS:
-        given = secret(_METHODS[chosen], login.whom, session.terminal)
-        save(login, login.records.made(chosen, given), replace_damaged=replace)
+        _keep(login, chosen, session.terminal, replace=options.replace)
     else:
         with person:
-            done = _sign_in(login, chosen, session, replace=replace, revoke_old=options.revoke_old)
+            done = _sign_in(login, chosen, options, session)
         _welcome(login, done, session.terminal)
     _tell(login, chosen, session)
     return 0
+
+
+def _keep(login: Login, method: str, terminal: Terminal, *, replace: bool) -> None:
+    """Read a key or a token, and store it."""
+    given = secret(_METHODS[method], login.whom, terminal)
+    save(login, login.records.made(method, given), replace_damaged=replace)
 
 
 def _obey_as_codex(options: argparse.Namespace, session: Session) -> None:
@@ -101,21 +114,25 @@ def _given_up(login: Login, session: Session) -> bool:
     return False
 
 
-def _sign_in(login: Login, flow: str, session: Session, *, replace: bool, revoke_old: bool) -> SignedIn:
+def _sign_in(login: Login, flow: str, options: argparse.Namespace, session: Session) -> SignedIn:
     """Sign in; where the browser has no port to come back to, with a code, if that is wanted."""
     from keyfob.signin import sign_in
 
     provider = session.host.provider(login.provider)
     try:
         with _told_of_the_end(login, session.terminal):
-            return sign_in(provider, flow, replace_damaged=replace, revoke_old=revoke_old)
+            return sign_in(provider, flow, replace_damaged=options.replace, revoke_old=options.revoke_old)
     except PortError as error:
         if flow == "device" or "device" not in login.flows:  # a code was no way either
             raise
         if not agreed(f"{error}. Sign in with a code instead?", session.terminal):
             error.hint = f"{login.command} --device-auth"
             raise
-        return _sign_in(login, "device", session, replace=replace, revoke_old=revoke_old)
+        return _sign_in(login, "device", options, session)
+    except SignInError as error:
+        if error.hint == login.command:
+            error.hint = again(login, flow, browses=not options.no_browser)
+        raise
 
 
 @contextlib.contextmanager
@@ -153,9 +170,10 @@ def _tell(login: Login, chosen: str, session: Session) -> None:
     terminal, place = session.terminal, homely(login.store.place, session.environ.get("HOME"))
     why = f" ({login.store.kind}: {login.store.remark})" if login.store.remark else ""
     what = f"the {_METHODS[chosen]}" if chosen in _METHODS else "the login"
-    terminal.note(f"{what} for {login.whom} is stored: {place}{why}")
-    if login.records.given() is not None:
+    stored = f"{what} for {login.whom} is stored: {place}{why}"
+    if login.records.given() is None:
+        terminal.note(stored, hint=f"keyfob check {login.provider}")
+    else:
         variable = login.records.variable
-        terminal.warn(f"{variable} is set, and goes before it: unset {variable}, for the stored one to be used")
-    elif chosen == "api-key":  # whose an access token is, its issuer was asked
-        terminal.note(f"it is checked when a request is sent: keyfob check {login.provider}")
+        terminal.note(stored)
+        terminal.warn(f"{variable} is set, and goes before it", hint=f"unset {variable}")

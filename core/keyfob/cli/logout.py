@@ -84,6 +84,8 @@ def _tell(login: Login, done: SignedOut, session: Session) -> None:
         terminal.warn(f"the login is removed here, but may still be valid: {why}")
     for error in done.failed:
         terminal.error(error)
+    variable = login.records.variable
     if login.records.given() is not None:
-        variable = login.records.variable
-        terminal.warn(f"{variable} is set, and goes on being used: unset {variable}")
+        terminal.warn(f"{variable} is set, and goes on being used", hint=f"unset {variable}")
+    elif login.unattended is not None:
+        terminal.warn(f"{variable} is set: the next request signs in again", hint=f"unset {variable}")

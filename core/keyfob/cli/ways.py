@@ -49,6 +49,12 @@ def way(login: Login, named: Sequence[str], terminal: Terminal, environ: Mapping
     return possible[0]
 
 
+def again(login: Login, chosen: str, *, browses: bool) -> str:
+    """The command that signs in the same way once more. browses: whether a browser was to be opened."""
+    option = WAYS[chosen][1] if chosen != login.flows[0] else None if browses else "--no-browser"
+    return login.command + (f" {option}" if option else "")
+
+
 def _chosen(login: Login, possible: Sequence[str], why: str | None, terminal: Terminal) -> str:
     """The answer of whoever is at the terminal. why: nobody would see a browser here, so a code is the usual way."""
     usual = "device" if why and "device" in possible else possible[0]
