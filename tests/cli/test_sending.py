@@ -13,6 +13,8 @@ import pytest
 from keyfob.cli import sending
 from keyfob.cli.checking import Finding, _judge
 from keyfob.cli.retries import BASE, LONGEST_ASKED_FOR, Retries
+from keyfob.credentials.saving import save
+from keyfob.host import Host
 from keyfob.testing.model_server import Answer, ModelServer
 
 KEY = "Bearer sk-canary-lab"
@@ -309,6 +311,30 @@ def test_check_of_named_ones(lab, server):
     """Each once; exit code 0 if all are well."""
     code, found = checked(lab, "lab", "open", "lab")
     assert (code, list(found)) == (0, ["lab", "open"])
+
+
+def test_check_says_what_to_do(lab, server):
+    """About each that cannot be used, where something is known."""
+    found = lab("check", "unset", "open")
+    assert found.err == (
+        "keyfob: what to do about unset:\n  → export UNSET_KEY=…, or keyfob login unset --with-api-key\n"
+    )
+    scripted(lab, server, {"models": [(401, {})] * 2})
+    assert checked(lab, "lab")[1]["lab"]["hint"] == "keyfob explain lab"
+    lab.environ.pop("LAB_KEY")
+    login = Host({}, places=lab.places).provider("lab").login
+    save(login, {"api_key": "sk-canary-stored"})
+    assert checked(lab, "lab")[1]["lab"]["hint"] == "keyfob login lab --with-api-key"
+
+
+def test_check_names_the_misspelt_key_before_the_one_that_is_missing(keyfob):
+    """It explains it."""
+    keyfob.configure(
+        '[model_providers.corp]\nbase_url = "https://llm.example/v1"\n'
+        '[model_providers.corp.oauth]\nissuer = "https://sso.example"\nclient_idd = "keyfob"\n',
+        "keyfob.toml",
+    )
+    assert "did you mean `client_id`?" in checked(keyfob, "corp")[1]["corp"]["problem"]
 
 
 def test_check_without_configuration_checks_the_default(keyfob):

@@ -1,7 +1,7 @@
 """`keyfob check`: ask providers for their models, all at once.
 
 JSON: {"providers": [{"provider", "ok", "reachable", "credential", "status", "error", "latency_ms", "models",
-"problem"}]}; see `checking.Finding`.
+"problem", "hint"}]}; see `checking.Finding`.
 """
 
 from __future__ import annotations
@@ -61,6 +61,9 @@ def run(options: argparse.Namespace, session: Session) -> int:
     else:
         rows = [_row(one) if terminal.interactive else _fields(one) for one in findings]
         terminal.table(_HEAD if terminal.interactive else (), rows)
+        for one in findings:
+            if one.hint:
+                terminal.note(f"what to do about {one.provider}:", hint=one.hint)
     return EXIT_OK if all(one.ok for one in findings) else EXIT_REFUSED
 
 

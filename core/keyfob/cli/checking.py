@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import keyfob.httpx
 from keyfob.cli.policy import carried_out
-from keyfob.cli.sending import HEADERS, library
+from keyfob.cli.sending import HEADERS, library, unreachable
 from keyfob.clients.flow import landed
 from keyfob.clients.reasons import phrase, why
 from keyfob.errors import KeyfobError, PolicyError
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 16
 # Bytes. The longest known lists of models have less than one million.
 _LONGEST_ANSWER = 8 * 1024 * 1024
-_OK, _REFUSED = 200, (401, 403)
+_OK, _UNAUTHORIZED = 200, 401
+_REFUSED = (_UNAUTHORIZED, 403)
 # What servers are known to answer that says something else than it means.
 _MEANINGS = {"no_db_connection": "a LiteLLM proxy without a database says so of a key that it does not know"}
 
@@ -34,7 +35,7 @@ class Finding:
     """What was found out of one provider so far; None is not known. Nothing else of an answer is kept.
 
     credential: accepted, refused, missing, not needed, or unclear, where the server says neither. error: the code or
-    type of an error as OpenAI writes it. problem: for people, why the provider cannot be used.
+    type of an error as OpenAI writes it. problem: for people, why the provider cannot be used; hint: what to do.
     """
 
     provider: str
@@ -45,6 +46,7 @@ class Finding:
     latency_ms: int | None = None
     models: list[str] | None = None
     problem: str | None = None
+    hint: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -72,14 +74,19 @@ async def _checked(provider: Provider, timeout: float) -> Finding:
     except TimeoutError:
         finding.problem = f"no answer within {timeout:g} s"
     except library.TransportError as error:
-        finding.problem = why(error)
+        finding.problem, finding.hint = why(error), unreachable(provider, error).hint
     except PolicyError as error:
-        finding.problem = str(await asyncio.to_thread(carried_out, provider, error))
+        _tell(finding, await asyncio.to_thread(carried_out, provider, error))
     except KeyfobError as error:
-        finding.problem = str(error).partition("\n")[0]
+        _tell(finding, error)
     except Exception as error:  # noqa: BLE001  # a fault of one provider's plugin must not hide what the others said
         finding.problem = f"internal error: {type(error).__name__}"
     return finding
+
+
+def _tell(finding: Finding, error: KeyfobError) -> None:
+    """Of several faults the first."""
+    finding.problem, finding.hint = str(error).partition("\n")[0], error.hint
 
 
 async def _ask(provider: Provider, finding: Finding) -> None:
@@ -94,6 +101,15 @@ async def _ask(provider: Provider, finding: Finding) -> None:
             body = await _body(answer)
         finding.latency_ms = round((time.perf_counter() - started) * 1000)
     _judge(finding, _parsed(body), (*signing.additions.merged(credential).pairs, *signing.additions.query.items()))
+    if finding.credential == "refused":
+        finding.hint = _after_refusal(provider, finding.status)
+
+
+def _after_refusal(provider: Provider, status: int | None) -> str:
+    """Another login, if it is a stored one that the server does not know (any more); else see where it is from."""
+    login = provider.login
+    anew = status == _UNAUTHORIZED and login is not None and login.records.given() is None
+    return login.command if anew and login else f"keyfob explain {provider.id}"
 
 
 async def _body(answer: Any) -> bytes:

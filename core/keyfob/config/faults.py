@@ -45,9 +45,12 @@ class Wrong(NamedTuple):
 
 
 def wrongs(error: ValidationError, model: type[BaseModel], data: object) -> list[Wrong]:
-    """Each thing that pydantic found in `data`. Values are not repeated: they may be secrets."""
+    """Each thing that pydantic found in `data`. Values are not repeated: they may be secrets.
+
+    Keys that are not known come first: one that is misspelt explains why another is missing.
+    """
     found = []
-    for detail in error.errors(include_url=False):
+    for detail in sorted(error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden"):
         keys = tuple(str(part) for part in detail["loc"])
         found.append(Wrong(keys, _message(detail, _value_at(data, detail["loc"])), _instead(model, keys)))
     return found
