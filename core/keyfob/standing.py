@@ -27,7 +27,7 @@ REFUSED = "refused for good"
 INTERRUPTED = "renewal interrupted"
 DAMAGED = "damaged"
 UNUSABLE = "cannot be used"
-ELSEWHERE = "stored for another origin"
+ELSEWHERE = "stored for another configuration"
 FORBIDDEN = "forbidden by policy"
 UNREADABLE = "store not readable"
 

@@ -234,7 +234,7 @@ def test_a_key_for_another_origin_is_told_apart(keyfob, monkeypatch):
     keyfob.configure(CONFIG.replace("lab.example", "new.example"))
     found = told(keyfob, "lab", code=1)
     assert (found["state"], found["key"], found["hint"]) == (
-        "stored for another origin",
+        "stored for another configuration",
         None,
         "keyfob login lab --with-api-key",
     )

@@ -111,7 +111,7 @@ def test_a_key_that_was_stored_for_another_origin_is_not_used(home, origin):
         provider.credential()
     assert caught.value.hint == "keyfob login lab --with-api-key"
     assert "sk-stored" not in str(caught.value)
-    assert provider.explain().state == "stored for another origin"
+    assert provider.explain().state == "stored for another configuration"
 
 
 def test_two_providers_do_not_share_a_key(home):

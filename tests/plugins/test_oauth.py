@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import threading
+import time
 import urllib.request
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from keyfob import Host
 from keyfob.carrying import move
 from keyfob.cli.run import run
 from keyfob.credentials.ending import sign_out
@@ -34,6 +36,7 @@ from keyfob.standing import standing
 from keyfob.stores.file import FileStore
 from keyfob.testing.issuer import jwt
 from keyfob.testing.model_server import ModelServer
+from keyfob_oauth.login import made_with
 
 ISSUER = "https://sso.test"
 TOKEN, REVOKE, METADATA = f"{ISSUER}/token", f"{ISSUER}/revoke", f"{ISSUER}/.well-known/openid-configuration"
@@ -44,6 +47,7 @@ issuer = "{ISSUER}"
 client_id = "keyfob"
 scopes = ["openid", "offline_access"]
 """
+ENDPOINTS = f'token_endpoint = "{TOKEN}"\ndevice_authorization_endpoint = "{ISSUER}/device"'
 PROGRAM = f"""
 issuer = "{ISSUER}"
 client_id = "robot"
@@ -683,6 +687,25 @@ def test_an_issuer_that_is_not_the_one_is_told_with_its_key(corp, answer, hint):
     with pytest.raises(SignInError) as caught:
         corp.sign_in()
     assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("more", "hint"), [({}, "→ keyfob login corp\n"), ({"refresh_token": "RT"}, "→ keyfob explain corp\n")]
+)
+def test_a_refused_login_that_nothing_renews_is_made_anew(home, capsys, more, hint):
+    """Such as one that was ended on the machine that it came from; of any other its configuration may be wrong."""
+    with ModelServer(answers={"/v1/models": [401] * 2}) as server:
+        base, table = f"{server.origin}/v1", f'client_id = "keyfob"\nflow = "device"\n{ENDPOINTS}'
+        home.write(f'[model_providers.corp]\nbase_url = "{base}"\n[model_providers.corp.oauth]\n{table}', "keyfob.toml")
+        login = Host(home.environ, places=home.places).provider("corp").login
+        made = made_with(login.records._options)
+        times = {"expires_at": time.time() + LIFE, "issued_at": time.time()}
+        login.store.write({"origin": server.origin, "made_with": made, "token_endpoint": TOKEN, "access_token": "AT",
+                           **times, **more})  # fmt: skip
+        assert run(["request", "models", "--provider", "corp"], home.environ, places=home.places) == 1
+    said = capsys.readouterr().err
+    assert "corp answered 401 Unauthorized\n" in said
+    assert hint in said
 
 
 # Renewing, and what changes

@@ -137,5 +137,15 @@ def _failure(provider: Provider, answer: Any) -> AnswerError:
     if status in _REDIRECT and "location" in answer.headers:
         what += f" and points to {shown(_location(answer))}; redirects are not followed"
     if status in _REFUSED:
-        hint = f"keyfob explain {provider.id}"
+        hint = _anew(provider) or f"keyfob explain {provider.id}"
     return AnswerError(what, hint=hint)
+
+
+def _anew(provider: Provider) -> str | None:
+    """The command for a new login, where the one that was refused is a stored one that nothing here renews."""
+    login = provider.login
+    found = provider.standing(login) if login is not None else None
+    if login is None or found is None or found.record is None or not found.stored:
+        return None
+    renewable = found.record.secret is not None or found.record.expires_at is None
+    return None if renewable else login.command
