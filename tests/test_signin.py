@@ -246,7 +246,7 @@ class TestRevokeOld:
         done = lab.signs_in(revoke_old=True)
         assert [each["token"] for each in lab.issuer.revoked] == [old]
         assert lab.asked[-1] == "revoke"
-        assert (done.still_valid, done.record.secret) == (None, lab.stored["tokens"]["refresh_token"])
+        assert (done.old, done.record.secret) == ((True, None), lab.stored["tokens"]["refresh_token"])
 
     def test_of_an_unfinished_renewal_the_successor_ends(self, lab: Lab) -> None:
         """It is the one that lives."""
@@ -265,7 +265,7 @@ class TestRevokeOld:
         again = lab.issuer.login()
         lab.has(again)
         lab.issuer.sign_in.answers["token.code"] = [(200, again["tokens"])]
-        assert lab.signs_in(revoke_old=True).still_valid is None
+        assert lab.signs_in(revoke_old=True).old == (False, None)
         assert not lab.issuer.revoked
 
     def test_a_failure_is_told(self, lab: Lab) -> None:
@@ -273,18 +273,18 @@ class TestRevokeOld:
         lab.has(lab.issuer.login())
         lab.home.environ["CODEX_REVOKE_TOKEN_URL_OVERRIDE"] = "http://127.0.0.1:9/"
         done = lab.signs_in(revoke_old=True)
-        assert "could not be told" in str(done.still_valid)
+        assert "could not be told" in str(done.old.still_valid)
         assert lab.stored["tokens"]["refresh_token"] == done.record.secret
 
     def test_a_key_has_nothing_to_end(self, lab: Lab) -> None:
         """It is replaced."""
         lab.has({"auth_mode": "apikey", "OPENAI_API_KEY": "sk-old"})
-        assert lab.signs_in(revoke_old=True).still_valid is None
+        assert lab.signs_in(revoke_old=True).old == (False, None)
         assert not lab.issuer.revoked
 
     def test_that_what_was_damaged_may_live_on_is_told(self, lab: Lab) -> None:
         """Nobody knows what to revoke."""
         lab.has("{damaged")
-        still_valid = lab.signs_in(revoke_old=True, replace_damaged=True).still_valid
+        still_valid = lab.signs_in(revoke_old=True, replace_damaged=True).old.still_valid
         assert "its issuer could not be told of it" in str(still_valid)
         assert not lab.issuer.revoked

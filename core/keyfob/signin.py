@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from keyfob.credentials.ending import revoke_replaced
+from keyfob.credentials.ending import Revoked, revoke_replaced
 from keyfob.credentials.exchange import told
 from keyfob.credentials.record import SignsIn
 from keyfob.credentials.saving import save, see_that_one_can_be_saved
@@ -26,10 +26,10 @@ _SILENT, _PATIENCE = 1.0, 330.0
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A login that was made and stored. still_valid: why the one before it, which was to be revoked, is not."""
+    """A login that was made and stored. old: what became of the one before it, which was to be revoked."""
 
     record: Record
-    still_valid: str | None = None
+    old: Revoked
 
 
 def sign_in(provider: Provider, flow: str, *, replace_damaged: bool = False, revoke_old: bool = False) -> SignedIn:
@@ -46,7 +46,7 @@ def sign_in(provider: Provider, flow: str, *, replace_damaged: bool = False, rev
     see_that_one_can_be_saved(login, replace_damaged=replace_damaged)
     with told(provider.id, login.command), login.records.sign_in(flow, provider.workspaces) as data:
         saved = _saved(provider, login, data, replace_damaged=replace_damaged)
-    return SignedIn(saved.record, revoke_replaced(login, saved) if revoke_old else None)
+    return SignedIn(saved.record, revoke_replaced(login, saved) if revoke_old else Revoked())
 
 
 def _saved(provider: Provider, login: Login, data: Data, *, replace_damaged: bool) -> Saved:

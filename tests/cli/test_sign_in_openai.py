@@ -49,6 +49,13 @@ def test_who_was_refused_is_told_to_go_the_same_way_again(keyfob, issuer):
     assert (found.code, found.err.splitlines()[-1]) == (1, "  → keyfob login corp --device-auth")
 
 
+def test_what_is_replaced_and_revoked_is_told(keyfob, issuer):
+    """Once it is; of what there was nothing to revoke of, nothing is said."""
+    assert "revoked" not in keyfob("login", "corp", "--device-auth", "--revoke-old").err
+    found = keyfob("login", "corp", "--device-auth", "--revoke-old")
+    assert (len(issuer.revoked), "keyfob: the login that was replaced is revoked\n" in found.err) == (1, True)
+
+
 def test_what_is_replaced_and_cannot_be_revoked_is_told(keyfob, issuer):
     """One is signed in all the same."""
     write_login(keyfob, issuer.login())

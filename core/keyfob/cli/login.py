@@ -161,8 +161,10 @@ def _welcome(login: Login, done: SignedIn, terminal: Terminal) -> None:
     more = {"plan": about.plan, "workspace": about.workspace}
     told = ", ".join(f"{name} {value}" for name, value in more.items() if value)
     terminal.note(f"signed in to {login.whom}" + (f" as {whose}" if whose else "") + (f" ({told})" if told else ""))
-    if done.still_valid is not None:
-        terminal.warn(f"the login that was replaced may still be valid: {done.still_valid}")
+    if done.old.done:
+        terminal.note("the login that was replaced is revoked")
+    elif done.old.still_valid is not None:
+        terminal.warn(f"the login that was replaced may still be valid: {done.old.still_valid}")
 
 
 def _tell(login: Login, chosen: str, session: Session) -> None:

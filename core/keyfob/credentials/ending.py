@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.errors import (
@@ -136,7 +136,7 @@ def _not_revoked(login: Login, store: Store) -> str | None:
         data = login.latest(store)
     except KeyfobError as error:
         return _untold(error)
-    return None if data is None else revoke(login, data)
+    return None if data is None else revoke(login, data).still_valid
 
 
 def _untold(error: KeyfobError) -> str:
@@ -144,31 +144,39 @@ def _untold(error: KeyfobError) -> str:
     return f"its issuer could not be told of it ({error})" if isinstance(error, DamagedLoginError) else str(error)
 
 
-def revoke_replaced(login: Login, saved: Saved) -> str | None:
-    """Make the login worthless that another was put in the place of; why that could not be done, or None.
+class Revoked(NamedTuple):
+    """What came of revoking a login: whether its issuer did, or why it may still be valid; neither where there was
+    nothing to revoke."""
+
+    done: bool = False
+    still_valid: str | None = None
+
+
+def revoke_replaced(login: Login, saved: Saved) -> Revoked:
+    """Make the login worthless that another was put in the place of.
 
     An issuer that does not rotate gives the same refresh token to both: then there is nothing to revoke.
     """
     if saved.unread is not None:
-        return _untold(saved.unread)
+        return Revoked(still_valid=_untold(saved.unread))
     old, new = saved.replaced, saved.record
     if old is None or (login.records.read(old).secret == new.secret and not new.reusable):
-        return None
+        return Revoked()
     return revoke(login, old)
 
 
-def revoke(login: Login, data: Data) -> str | None:
-    """Make a login worthless wherever it is; why that could not be done, or None. Nothing is raised."""
+def revoke(login: Login, data: Data) -> Revoked:
+    """Make a login worthless wherever it is. Nothing is raised."""
     try:
         request = login.rotation.revocation(data) if login.rotation else None
         answer = login.send(request) if request else None
     except (UnreachableError, UnansweredError) as error:
-        return f"its issuer could not be told ({error})"
+        return Revoked(still_valid=f"its issuer could not be told ({error})")
     except KeyfobError as error:  # what is wrong with the way to the issuer keeps nobody from signing out
-        return str(error)
+        return Revoked(still_valid=str(error))
     if answer is None:
-        return _ENDS_BY_ITSELF if _ends_by_itself(login, data) else None
-    return None if answer.ok else f"its issuer answered {answer.status}"
+        return Revoked(still_valid=_ENDS_BY_ITSELF if _ends_by_itself(login, data) else None)
+    return Revoked(done=True) if answer.ok else Revoked(still_valid=f"its issuer answered {answer.status}")
 
 
 def _ends_by_itself(login: Login, data: Data) -> bool:
