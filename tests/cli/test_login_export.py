@@ -345,7 +345,7 @@ def test_whoever_breaks_it_off_keeps_the_login(here, issuer, tmp_path, number):
     assert not alive(command)
     assert moving.returncode == {signal.SIGINT: 130}.get(number, -number)
     assert stored(here) == login
-    with Host(dict(issuer.environ), places=here.places).provider("corp").login.store.lock(wait=False):
+    with Host(dict(issuer.environ), places=here.places).provider("corp").login.store.lock(wait=0):
         pass
 
 

@@ -204,7 +204,7 @@ def test_a_person_at_the_terminal_is_asked_to_unlock_and_nobody_else(keyfob, mon
     asked = []
 
     def unlock(store):
-        with store.lock(wait=False), store.writing():
+        with store.lock(wait=0), store.writing():
             asked.append(store.place)
 
     monkeypatch.setattr(KeyringStore, "unlock", unlock)

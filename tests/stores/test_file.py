@@ -512,7 +512,7 @@ class TestLockOfALink:
         put(path, AS_CODEX)
         with FileStore(path).lock():
             self.to_elsewhere(path)
-            with pytest.raises(LockedError), FileStore(path).lock(wait=False):
+            with pytest.raises(LockedError), FileStore(path).lock(wait=0):
                 pass
 
     def test_it_is_removed(self, path: str) -> None:
@@ -522,14 +522,14 @@ class TestLockOfALink:
         store = FileStore(path)
         with store.lock():
             store.remove()
-            with pytest.raises(LockedError), FileStore(path).lock(wait=False):
+            with pytest.raises(LockedError), FileStore(path).lock(wait=0):
                 pass
 
     def test_by_either_path(self, path: str) -> None:
         """Who knows the file that it leads to is kept out too."""
         put(path, AS_CODEX)
         self.to_elsewhere(path)
-        with FileStore(path).lock(), pytest.raises(LockedError), FileStore(os.path.realpath(path)).lock(wait=False):
+        with FileStore(path).lock(), pytest.raises(LockedError), FileStore(os.path.realpath(path)).lock(wait=0):
             pass
 
     def test_it_leads_elsewhere_once_it_is_had(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -543,5 +543,5 @@ class TestLockOfALink:
             return locked(name, **how)
 
         monkeypatch.setattr(file_module, "locked", late)
-        with FileStore(path).lock(), pytest.raises(LockedError), FileStore(os.path.realpath(path)).lock(wait=False):
+        with FileStore(path).lock(), pytest.raises(LockedError), FileStore(os.path.realpath(path)).lock(wait=0):
             pass

@@ -133,7 +133,7 @@ def test_file_and_keyring_have_one_lock_and_one_journal(home, memory):
     """Or two renewals of one login could run at once while it is moved."""
     file, store = both(home)
     assert store.base == file.base
-    with file.lock(), pytest.raises(StoreError, match="held by process"), store.lock(wait=False):
+    with file.lock(), pytest.raises(StoreError, match="held by process"), store.lock(wait=0):
         pass
     file.note(Journal(forced_at=3.0))
     assert store.journal() == Journal(forced_at=3.0)

@@ -36,10 +36,10 @@ def test_it_is_locked_among_threads() -> None:
     """Whoever does not wait is told; a forked child has a lock of its own."""
     store = MemoryStore()
     with store.lock():
-        with pytest.raises(LockedError, match="another thread"), store.lock(wait=False):
+        with pytest.raises(LockedError, match="another thread"), store.lock(wait=0):
             pass
         store.forget()
-        with store.lock(wait=False):
+        with store.lock(wait=0):
             pass
-    with store.lock(wait=False):
+    with store.lock(wait=0):
         pass

@@ -190,7 +190,7 @@ def test_a_move_waits_for_whoever_renews(memory, both):
     original = both[1].write
 
     def write(data):
-        with pytest.raises(StoreError, match="held by"), fresh(os.path.dirname(both[0].path))[0].lock(wait=False):
+        with pytest.raises(StoreError, match="held by"), fresh(os.path.dirname(both[0].path))[0].lock(wait=0):
             pass
         held.append(True)
         original(data)

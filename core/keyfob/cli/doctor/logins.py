@@ -68,7 +68,7 @@ def _level(found: Standing) -> Level:
 
 def _said(login: Login, found: Standing) -> str:
     who = f"{login.provider}: "
-    problem = "" if found.problem is None or found.absent else str(found.problem).removeprefix(who)
+    problem = "" if found.problem is None or found.state == standing.ABSENT else str(found.problem).removeprefix(who)
     message = f"{who}{found.state}"
     if found.located and found.place not in problem:
         message = f"{message}, in {found.place}"
