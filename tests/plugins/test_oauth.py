@@ -770,7 +770,7 @@ def test_that_the_login_of_another_configuration_may_live_on_is_told(corp):
     corp.write(PEOPLE.replace('"openid", ', ""))
     provider = corp.provider()
     done = sign_in(provider, "browser", revoke_old=True)
-    assert "the stored login was made with scopes" in done.still_valid
+    assert "the stored login was made with scopes" in done.old.still_valid
     assert corp.issuer.requests(REVOKE) == []
 
 
