@@ -40,6 +40,7 @@ from keyfob.errors import (
     SignInError,
     UnsupportedLoginError,
 )
+from keyfob.plugin.addresses import fault_of
 from keyfob.plugin.bases import MintingAuth, StaticAuth, StoredAuth
 from keyfob.plugin.contract import (
     AuthPlugin,
@@ -100,6 +101,7 @@ __all__ = [
     "UnreachableError",
     "UnsupportedLoginError",
     "asking",
+    "fault_of",
     "hookimpl",
     "illegal_part",
     "masked",

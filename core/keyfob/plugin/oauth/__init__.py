@@ -6,7 +6,7 @@
 Nothing is stored here, and nothing sent but what is asked for: core keeps and renews what a flow brings.
 """
 
-from keyfob.plugin.oauth.addresses import fault_of
+from keyfob.plugin.addresses import fault_of
 from keyfob.plugin.oauth.answers import asked, error_code, plain, reason, refused, tokens
 from keyfob.plugin.oauth.browser import granted
 from keyfob.plugin.oauth.client import BASIC, NONE, POST, Client

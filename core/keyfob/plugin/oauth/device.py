@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.errors import DisabledFlowError, ExpiredSignInError, SignInError
+from keyfob.plugin.addresses import fault_of
 from keyfob.plugin.oauth import answers
-from keyfob.plugin.oauth.addresses import fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

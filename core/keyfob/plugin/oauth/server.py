@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from keyfob.credentials.exchange import Exchange
 from keyfob.errors import ConfigError, SignInError
-from keyfob.plugin.oauth.addresses import fault_of, is_this_machine
+from keyfob.plugin.addresses import fault_of, is_this_machine
 from keyfob.plugin.oauth.answers import plain
 
 if TYPE_CHECKING:
