@@ -301,7 +301,7 @@ class _Listening(Terminal):
         self.notes: list[str] = []
         self.failure: str | None = None
 
-    def note(self, message: str) -> None:
+    def note(self, message: str, *, hint: str | None = None) -> None:
         self.notes.append(message)
 
     def error(self, error: KeyfobError) -> None:
