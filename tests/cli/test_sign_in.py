@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shlex
@@ -327,6 +328,21 @@ def test_what_is_typed_while_a_code_waits_goes_nowhere(tty):
     assert err.getvalue() == "keyfob: nothing is to be typed here: the code belongs in the page at that address\n"
 
 
+def test_a_second_ctrl_c_cuts_nothing_short():
+    """In a hurry somebody presses it again, while all is put in order."""
+    done = []
+
+    def hurry():
+        with interrupted_once(), contextlib.ExitStack() as order:
+            order.callback(done.append, "all is in order")
+            order.callback(os.kill, os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        hurry()
+    assert (len(done), signal.getsignal(signal.SIGINT)) == (1, signal.default_int_handler)
+
+
 QUITS = """
 import os, resource, signal
 from keyfob.cli.keyboard import keyboard
@@ -512,7 +528,7 @@ client_id = "keyfob"
 )
 def test_the_way_is_the_one_that_is_configured(keyfob, monkeypatch, more, environ, chosen, said):
     """There is no menu for what is no choice; where nobody would see a browser, that is said first."""
-    monkeypatch.setattr(sys, "stdin", Keyboard(""))
+    monkeypatch.setattr(sys, "stdin", Keyboard("\n"))
     keyfob.configure(OAUTH + more)
     login = Host({}, places=keyfob.places).provider("corp").login
     err = Screen()

@@ -152,7 +152,7 @@ def test_the_menu_and_a_pasted_address(terminal: Tmux, tmp_path: Path) -> None:
     terminal.wait_for(r"5,\d+ letters, not shown; press Enter")
     terminal.press("Enter")
     terminal.wait_for(r"keyfob: signed in to openai as somebody@example.com \(plan pro, workspace acct-1\)\n")
-    terminal.wait_for(r"is stored: ~/codex/auth\.json\n\$")
+    terminal.wait_for(r"is stored: ~/codex/auth\.json\n  → keyfob check openai\n\$")
     for secret in (answer, "xxxxx", re.findall("code=([^&]+)", answer)[0]):
         assert secret not in terminal.screen
     assert terminal.shell("echo $?; stty -g") == f"0\n{before}"
@@ -182,6 +182,35 @@ def test_nothing_is_left_of_who_gives_up(tmp_path: Path, environ: dict[str, str]
     assert not (tmp_path / "codex" / "auth.json").exists()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", 1455))
+
+
+def test_who_gives_up_when_the_browser_has_answered(terminal: Tmux, tmp_path: Path, openai_issuer: Issuer) -> None:
+    """It is said what is waited for, and that nothing was stored."""
+    openai_issuer.sign_in.answers["token.code"] = ["hang"]
+    terminal.press("keyfob login openai --no-browser", "Enter")
+    terminal.wait_for(WAITS)
+    terminal.paste(came_back(terminal.wait_for(r"http://\S+/oauth/authorize\?\S+")[0]) + "\n")
+    terminal.wait_for(r"\nreceived; asking 127\.0\.0\.1 for the login…\Z")
+    terminal.press("C-c")
+    terminal.wait_for(r"\nkeyfob: given up; nothing was stored\n\$\Z")
+    assert "received" not in terminal.screen
+    assert not (tmp_path / "codex" / "auth.json").exists()
+
+
+def test_what_is_typed_while_a_code_waits_is_not_run(terminal: Tmux, tmp_path: Path, openai_issuer: Issuer) -> None:
+    """An address holds three commands, to a shell."""
+    openai_issuer.sign_in.pending, openai_issuer.sign_in.interval = None, "1"
+    terminal.press("keyfob login openai --device-auth", "Enter")
+    terminal.wait_for(WAITS)
+    for _ in range(3):
+        terminal.paste("http://127.0.0.1/?code=1&touch\\ canary&iss=2\n")
+        time.sleep(0.5)
+    code = terminal.wait_for(r"\n  (\w{4}-\w{4,5})\n")[1]
+    assert openai_issuer.sign_in.approve(code)
+    terminal.wait_for(r"is stored: ~/codex/auth\.json\n  → keyfob check openai\n\$\Z")
+    assert "canary" not in terminal.screen
+    assert terminal.screen.count("nothing is to be typed here") == 1
+    assert not (tmp_path / "canary").exists()
 
 
 def test_who_goes_away_from_the_menu(terminal: Tmux) -> None:

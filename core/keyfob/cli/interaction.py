@@ -71,14 +71,14 @@ class AtTerminal:
             if typing():
                 self.say("should it fail to load the last page, paste the address of that page here, and press Enter")
             return
+        self.say("if your browser is on another machine, run this there first, so that it can come back:")
+        self.show(_forwarding(port, self._environ))
         self.say("open this address in a browser:")
         self.show(url)
-        self.say("if that browser is on another machine, run this there first, so that it can come back:")
-        self.show(_forwarding(port, self._environ))
         if typing():
             self.say(
-                "or, without that, paste here the address that it fails to load in the end, and press Enter "
-                "(it is not shown)"
+                "or, where it cannot come back, paste here the address that it fails to load in the end, and press "
+                "Enter (it is not shown)"
             )
 
     def secret(self, what: str, whom: str) -> str:
