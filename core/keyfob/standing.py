@@ -144,15 +144,25 @@ def _timed(login: Login, record: Record) -> Standing:
 
 
 def _once(login: Login, record: Record) -> str | None:
-    """What to do, in the end, about a login that nothing here renews."""
+    """What to do, in the end, about a login that nothing here renews, or not as it is."""
+    lacking = _lacking(login, record)
+    if lacking is not None:
+        return f"{lacking}, before it expires: a renewal needs it"
     if record.secret is not None or record.expires_at is None:
         return None
     return f"nothing, until it expires: it cannot be renewed here; then {login.command}"
 
 
+def _lacking(login: Login, record: Record) -> str | None:
+    return login.records.lacking(record.data) if isinstance(login.records, SignsIn) else None
+
+
 def _expired(login: Login, record: Record, found: Standing) -> Standing:
     if record.secret is None:
         return replace(found, state=EXPIRED, hint=login.ended().hint)
+    lacking = _lacking(login, record)
+    if lacking is not None:
+        return replace(found, state=EXPIRED, hint=f"{lacking}: a renewal needs it")
     hint = f"nothing: the next request renews it; keyfob check {login.provider} does it now"
     return replace(found, state=RENEWABLE, usable=True, hint=hint)
 

@@ -605,7 +605,13 @@ def test_a_renewal_without_the_secret_names_the_variable(corp, flow):
     corp.sign_in()
     corp.now += LIFE
     asked = len(corp.issuer.asked)
+    assert standing(corp.provider().login).hint != "export CORP_SECRET=…: a renewal needs it"
     del corp.home.environ["CORP_SECRET"]
+    found = standing(corp.provider().login)
+    assert (found.state, found.usable, "export CORP_SECRET=…" in found.hint) == ("expired", False, True)
+    corp.now -= LIFE
+    assert standing(corp.provider().login).hint == "export CORP_SECRET=…, before it expires: a renewal needs it"
+    corp.now += LIFE
     with pytest.raises((MissingCredentialError, NotSignedInError), match="CORP_SECRET is not set"):
         corp.token()
     assert len(corp.issuer.asked) == asked

@@ -212,6 +212,12 @@ class SignsIn(Records, Protocol):
         """
         ...
 
+    def lacking(self, data: Data) -> str | None:
+        """What to do so that a stored login can be renewed, where something is missing for that, such as the client's
+        secret; None where nothing is."""
+        del data
+        return None
+
     def without_renewal(self, data: Data) -> Data:
         """The login without what renews it, for use on another machine until it expires."""
         ...

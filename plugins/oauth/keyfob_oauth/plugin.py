@@ -74,6 +74,13 @@ class OAuthLogins:
     def _of_environment(self) -> str | None:
         return self._context.environ.get(self.variable, "").strip() or None
 
+    def lacking(self, data: Mapping[str, Any]) -> str | None:
+        """The client's secret, for a login that is renewed with it."""
+        renewed = self._options.by_itself or data.get(login.REFRESH) is not None
+        if not renewed or not self._options.confidential or self._secret(data) is not None:
+            return None
+        return f"export {self.variable}=…" if self.variable else self._command
+
     def _secret(self, data: Mapping[str, Any]) -> str | None:
         stored = data.get(login.SECRET)
         return self._of_environment() or (stored if isinstance(stored, str) else None)

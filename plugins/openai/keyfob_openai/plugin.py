@@ -120,6 +120,11 @@ class OpenAILogins:
         way = SignIn(self._context, workspaces)
         return way.device() if flow == "device" else way.browser()
 
+    def lacking(self, data: Mapping[str, Any]) -> str | None:
+        """A login is renewed by what is stored of it alone."""
+        del data
+        return None
+
     def without_renewal(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """ChatGPT's tokens without the one that is spent; a key or a personal access token is never spent."""
         return login.without_refresh_token(data) if login.kind(data) == login.TOKENS else data
