@@ -446,6 +446,13 @@ def test_a_sentence_is_broken_where_a_word_ends(width):
     assert len(lines) > 1
 
 
+def test_a_choice_is_broken_beside_its_number():
+    """In a narrow window."""
+    err = Screen()
+    Terminal(io.StringIO(), err, {"COLUMNS": "30"}).show_choices(["with ChatGPT, in the browser (usual)", "other"])
+    assert err.getvalue() == "  1) with ChatGPT, in the\n     browser (usual)\n  2) other\n"
+
+
 # The whole of it
 
 

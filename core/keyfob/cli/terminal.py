@@ -133,7 +133,10 @@ class Terminal:
 
     def show_choices(self, choices: Sequence[str]) -> None:
         """Show several things to choose from, by their numbers."""
-        self._print([f"  {number}) {text.printable(words)}" for number, words in enumerate(choices, 1)])
+        for number, words in enumerate(choices, 1):
+            beside = f"  {number}) "
+            below = "\n" + " " * len(beside)
+            self._print([beside + below.join(self._folded(words, len(beside)))])
 
     def ask(self, prompt: str) -> str:
         """What somebody at the terminal answers to it, in one line. Raises KeyboardInterrupt where they go away."""
@@ -162,13 +165,14 @@ class Terminal:
             return
         name = self._painted("keyfob:", "red" if kind == "error" else "yellow") if self._colour(self.err) else "keyfob:"
         told = f"warning: {message}" if kind == "warning" else message
-        first, *more = [line for each in told.split("\n") for line in self._folded(text.printable(each))]
+        first, *more = [line for each in told.split("\n") for line in self._folded(each, len(_INDENT))]
         lines = [f"{name} {first}", *(f"{_INDENT}{line}" for line in more)]
         self._print([*lines, f"  → {text.printable(hint)}"] if hint else lines)
 
-    def _folded(self, words: str) -> list[str]:
-        """In lines that fit beside the name, where somebody reads it at a terminal."""
-        return text.folded(words, self._width(self.err) - len(_INDENT)) if _is_terminal(self.err) else [words]
+    def _folded(self, words: str, beside: int) -> list[str]:
+        """In lines that fit beside what takes so many columns, where somebody reads it at a terminal."""
+        whole = text.printable(words)
+        return text.folded(whole, self._width(self.err) - beside) if _is_terminal(self.err) else [whole]
 
     def _print(self, lines: Sequence[str]) -> None:
         self.passing("")
