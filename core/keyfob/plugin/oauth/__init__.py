@@ -1,6 +1,7 @@
 """The OAuth flows, for plugins: authorization code with PKCE, device code, client credentials, refresh, revocation.
 
-    with granted(Wanted(server.authorization_endpoint, client.client_id), context.interaction) as grant:
+    wanted = Wanted(server.authorization_endpoint, client.client_id, issuer=server.issuer)
+    with granted(wanted, context.interaction) as grant:
         yield login_of(asked(client.code(server.token_endpoint, grant), context.send))
 
 Nothing is stored here, and nothing sent but what is asked for: core keeps and renews what a flow brings.
