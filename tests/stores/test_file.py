@@ -419,6 +419,21 @@ class TestReplacing:
         assert FileStore(path).read() == RECORD
         assert "what was known of the login before could not be removed" in str(warned[0])
 
+    def test_a_login_that_is_there_and_may_not_last_is_no_failure(
+        self, path: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nobody is told that nothing was stored, once it was."""
+
+        def fail(_: str) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        put(path, AS_CODEX)
+        monkeypatch.setattr(private, "sync_folder", fail)
+        warned: list[Fault] = []
+        FileStore(path, warn=warned.append).replace({"new": 1})
+        assert FileStore(path).read() == {"new": 1}
+        assert "a power cut may undo that" in str(warned[0])
+
 
 class TestRemoving:
     def test_everything(self, path: str, tmp_path: Path) -> None:

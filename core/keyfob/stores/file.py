@@ -261,8 +261,22 @@ class FileStore(Aside):
             self.clear()
 
     def put(self, data: Data) -> None:
-        """Put a new login in the place of whatever is there, and leave what lies beside it."""
-        self.write(data)
+        """Put a new login in the place of whatever is there, and leave what lies beside it.
+
+        Once it is there, it is a warning that nobody knows whether it is on disk.
+        """
+        try:
+            self.write(data)
+        except StoreError as error:
+            if not self._holds(data):
+                raise
+            self._warn(Fault(f"the login is there, but a power cut may undo that: {error}", path=self.path))
+
+    def _holds(self, data: Data) -> bool:
+        try:
+            return self.read() == data
+        except (StoreError, DamagedLoginError):
+            return False
 
     def delete(self) -> bool:
         """Remove the record, with its stage and journal; whether there was one."""
