@@ -173,7 +173,7 @@ def _failed(login: Login, outcome: Outcome, found: Standing) -> Standing:
     if outcome.permanent:
         state = INTERRUPTED if lost(outcome) else REFUSED
         return replace(found, state=state, usable=found.state == PRESENT, problem=problem, hint=login.command)
-    hint = f"keyfob check {login.provider} tries again"
+    hint = outcome.hint or f"keyfob check {login.provider} tries again"
     return _tried(outcome, replace(found, problem=problem, hint=hint))
 
 

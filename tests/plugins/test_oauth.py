@@ -593,6 +593,7 @@ def test_a_refused_renewal_of_a_program_is_never_final(program, error, kind, par
     with pytest.raises(kind, match=part) as caught:
         program.token()
     assert not isinstance(caught.value, RefusedError)
+    assert (caught.value.hint == "export CORP_SECRET=… anew") == (error == "invalid_client")
     program.home.environ["CORP_SECRET"] = "new-secret"
     assert program.token() == "AT2"
 

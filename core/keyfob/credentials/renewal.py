@@ -226,8 +226,10 @@ class Renewal:
     def _refused(self, record: Record, answer: Answer, journal: Journal, host: str) -> Record:
         code = self._rotation.refusal(answer)
         if code == _WRONG_CLIENT:
-            made_with = "this client secret" if record.reusable else "the client that it was made with"
-            raise self._failed(journal, record, code, f"{host} does not know {made_with}")
+            what = "this client secret" if record.reusable else "the client that it was made with"
+            variable = self._rotation.variable if record.reusable else ""
+            hint = f"export {variable}=… anew" if variable else None
+            raise self._failed(journal, record, code, f"{host} does not know {what}", hint=hint)
         if code is None or record.reusable:
             what = f"{host} answered {answer.status}" + (f" ({code})" if code else "")
             raise self._failed(journal, record, f"status-{answer.status}", what, answer.retry_after)
@@ -301,11 +303,18 @@ class Renewal:
     # The outcome
 
     def _failed(
-        self, journal: Journal, record: Record, code: str, what: str, retry_after: float | None = None
+        self,
+        journal: Journal,
+        record: Record,
+        code: str,
+        what: str,
+        retry_after: float | None = None,
+        hint: str | None = None,
     ) -> KeyfobError:
         """Persist a failure that may pass, so that all who wait for the same adopt it. retry_after: seconds."""
         message = f"the login could not be renewed: {what}"
         outcome = Outcome.of_failure(journal.outcome, record.fingerprint, code, message, self._clock(), retry_after)
+        outcome = replace(outcome, hint=hint)
         self.store.note(replace(journal, outcome=outcome))
         return self._failure(outcome)
 
@@ -338,7 +347,7 @@ def failure(outcome: Outcome, provider: str, command: str) -> KeyfobError:
     """The error that says what came of a renewal. command: what signs in to that provider."""
     message = f"{provider}: {outcome.message}"
     if outcome.code == _WRONG_CLIENT:
-        return ConfigError(message)
+        return ConfigError(message, hint=outcome.hint or f"keyfob explain {provider}")
     if not outcome.permanent:
         return RenewalError(message, hint="try again in a moment")
     kind = LostRenewalError if lost(outcome) else RefusedError
