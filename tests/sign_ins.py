@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 import vcr
+from vcr.patch import PATCHER_NAMES
 
 from keyfob import Host
 from keyfob.config.places import Places
@@ -38,7 +39,6 @@ SECRET: Final = "recorded-secret"
 NATIVE, SERVICE = "native-app", "service-basic"
 
 _CODE, _PORT = "recorded-code", re.compile(r"127\.0\.0\.1:\d+")
-_ENDPOINTS: Final = re.compile(r"^/(\.well-known/.*|token|token/revocation|device/auth)$")
 _CONFIG: Final = """
 [model_providers.corp]
 base_url = "http://127.0.0.1:8/v1"
@@ -190,6 +190,9 @@ SIGN_INS: Final[list[tuple[Callable[[Scene], object], bool, object]]] = [
 # Recording without secrets
 
 _RIGHT: Final = "(client secret)"
+# Only httpx, with which keyfob asks. The person's thread uses urllib, and vcrpy takes all its patches away for a moment
+# when a connection of http.client is made: what keyfob sends just then would go to the network.
+_PERSONS: Final = [name for name in PATCHER_NAMES if name != "httpx"]
 
 
 def recorder(issuer: str = NOWHERE, secret: str = SECRET, *, mode: str = "none") -> vcr.VCR:
@@ -197,9 +200,7 @@ def recorder(issuer: str = NOWHERE, secret: str = SECRET, *, mode: str = "none")
     names: dict[str, str] = {}
     basic = base64.b64encode(f"{SERVICE}:{quote_plus(secret)}".encode()).decode()
 
-    def clean_request(request: Request) -> Request | None:
-        if not _ENDPOINTS.match(urlsplit(request.uri).path):
-            return None  # the person's own way
+    def clean_request(request: Request) -> Request:
         request.uri = request.uri.replace(issuer, NOWHERE)
         fields = parse_qsl((request.body or b"").decode())
         request.body = urlencode([(name, _named(name, value, names)) for name, value in fields]).encode()
@@ -220,6 +221,7 @@ def recorder(issuer: str = NOWHERE, secret: str = SECRET, *, mode: str = "none")
     return vcr.VCR(
         cassette_library_dir=CASSETTES,
         record_mode=mode,
+        skip_patchers=_PERSONS,
         match_on=["method", "uri", "headers", "body"],
         before_record_request=clean_request,
         before_record_response=clean_answer,
