@@ -144,9 +144,11 @@ def test_status_goes_on_without_a_plugin_that_breaks(home, provider, capsys):
     assert "canary" not in capsys.readouterr().err
 
 
-def test_one_that_lacks_a_part_of_the_contract_is_told_so(home, site, issuer):
-    """With `exchange` and without `absorb` it would pass for a login that cannot be renewed."""
-    site.install("vault", VAULT.replace("def absorb(", "def absorbed("), key="vault")
+@pytest.mark.parametrize("derives", ["", "(Rotation)"])
+def test_one_that_lacks_a_part_of_the_contract_is_told_so(home, site, issuer, derives):
+    """With `exchange` and without `absorb` it would pass for a login that cannot be renewed, or break in mid-renewal."""
+    broken = VAULT.replace("def absorb(", "def absorbed(").replace("class Logins:", f"class Logins{derives}:")
+    site.install("vault", broken.replace("hookimpl, masked", "Rotation, hookimpl, masked"), key="vault")
     text = '[model_providers.x]\nbase_url = "https://x.example/v1"\n[model_providers.x.vault]\nissuer = ""\n'
     with pytest.raises(PluginError, match=r"vault 1\.0: Logins lacks absorb, so it is no Rotation"):
         home.provider(text).login  # noqa: B018  # reading it is what raises

@@ -53,8 +53,9 @@ def _see_that_it_is(kind: type, records: object, owner: str) -> None:
 
 
 def _has(subject: object, name: str) -> bool:
-    """Whether it has that member; a property is not asked for its value."""
-    return getattr_static(subject, name, _has) is not _has
+    """Whether it has that member, of its own where it is required; a property is not asked for its value."""
+    member = getattr_static(subject, name, _has)
+    return member is not _has and not hasattr(getattr(member, "fget", member), "required")
 
 
 class IsolatedSource:
