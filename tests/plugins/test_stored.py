@@ -146,7 +146,7 @@ def test_status_goes_on_without_a_plugin_that_breaks(home, provider, capsys):
 
 @pytest.mark.parametrize("derives", ["", "(Rotation)"])
 def test_one_that_lacks_a_part_of_the_contract_is_told_so(home, site, issuer, derives):
-    """With `exchange` and without `absorb` it would pass for a login that cannot be renewed, or break in mid-renewal."""
+    """With `exchange` and without `absorb` it would pass for a login that cannot be renewed, or break later."""
     broken = VAULT.replace("def absorb(", "def absorbed(").replace("class Logins:", f"class Logins{derives}:")
     site.install("vault", broken.replace("hookimpl, masked", "Rotation, hookimpl, masked"), key="vault")
     text = '[model_providers.x]\nbase_url = "https://x.example/v1"\n[model_providers.x.vault]\nissuer = ""\n'
