@@ -76,20 +76,12 @@ def tokens_of(answer: Mapping[str, Any], now: float) -> dict[str, Any]:
 
     Raises ValueError for an answer without an access token.
     """
+    from keyfob.plugin.oauth import expiry  # not where a login is only read
+
     found = {name: answer[name] for name in (ACCESS, REFRESH) if isinstance(answer.get(name), str) and answer[name]}
     if ACCESS not in found:
         raise ValueError("it has no access_token")
-    life = _seconds(answer.get("expires_in"))
-    return {**found, EXPIRES: None if life is None else now + life, ISSUED: now}
-
-
-def _seconds(value: object) -> float | None:
-    """`expires_in`: a number, though some send a text of digits; None where nobody says."""
-    if isinstance(value, str) and value.isascii() and value.isdecimal():
-        value = int(value[:12])
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST:
-        return None
-    return float(value)
+    return {**found, EXPIRES: expiry(answer, now), ISSUED: now}
 
 
 def _see_that_it_is_ours(data: Mapping[str, Any], options: Options) -> None:

@@ -8,7 +8,7 @@ Nothing is stored here, and nothing sent but what is asked for: core keeps and r
 """
 
 from keyfob.plugin.addresses import fault_of
-from keyfob.plugin.oauth.answers import asked, error_code, plain, reason, refused, tokens
+from keyfob.plugin.oauth.answers import asked, error_code, expiry, plain, reason, refused, tokens
 from keyfob.plugin.oauth.browser import granted
 from keyfob.plugin.oauth.client import BASIC, NONE, POST, Client
 from keyfob.plugin.oauth.device import Prompt, SlowDown, device_tokens, disabled, heed, invite, polled, prompt_of
@@ -30,6 +30,7 @@ __all__ = [
     "disabled",
     "discovered",
     "error_code",
+    "expiry",
     "fault_of",
     "granted",
     "heed",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Letters of a server's text that a message has room for.
 _LONGEST = 200
+# No token lives as long. Seconds.
+_LONGEST_LIFE = 10.0**11
 # What a request may hold that is nobody's business.
 _SECRETS = frozenset(
     (
@@ -51,6 +53,19 @@ def tokens(answer: Answer, request: Exchange) -> Mapping[str, Any]:
     if not (token.isascii() and token.isprintable()):  # appendix A.12
         raise SignInError(f"{host(request)} answered {answer.status} with an access_token that holds more than letters")
     return document
+
+
+def expiry(tokens: Mapping[str, Any], now: float) -> float | None:
+    """When they expire, in seconds since the epoch (`expires_in`: RFC 6749, section 5.1); None where nobody says.
+
+    now: the same, when they were answered. Some issuers send the number as a text of digits.
+    """
+    life = tokens.get("expires_in")
+    if isinstance(life, str) and life.isascii() and life.isdecimal():
+        life = int(life[:12])
+    if isinstance(life, bool) or not isinstance(life, int | float) or not 0 <= life < _LONGEST_LIFE:
+        return None
+    return now + life
 
 
 def refused(answer: Answer, request: Exchange) -> SignInError:
