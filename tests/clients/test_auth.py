@@ -14,7 +14,7 @@ from keyfob.config.places import Places
 from keyfob.credentials.credential import Credential
 from keyfob.errors import CredentialError, OriginError
 
-from .test_additions import Broken, Hmac
+from .test_additions import Broken, hmac
 from .ways import BASE, Way, signing, static
 
 
@@ -86,7 +86,7 @@ class TestRefuses:
     def test_a_signer(self, way: Way) -> None:
         """Its signature is for one URL."""
         with pytest.raises(OriginError, match="signature"):
-            way.ours.Auth(signing(Hmac()))
+            way.ours.Auth(signing(hmac()))
 
     @pytest.mark.parametrize("at_hand", [True, False])
     def test_a_secret_in_another_header(self, way: Way, at_hand: bool) -> None:

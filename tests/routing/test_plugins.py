@@ -10,7 +10,7 @@ import textwrap
 import pytest
 
 from keyfob.errors import ConfigError, CredentialError, PluginError
-from keyfob.plugin import MissingCredentialError
+from keyfob.plugin import MissingCredentialError, Unsigned
 from keyfob.routing.builtin import MODULES
 from keyfob.routing.plugins import Plugins
 
@@ -252,16 +252,21 @@ def test_a_signer_stays_a_signer(home, site):
         class Signer:
             def peek(self): return Credential({"A": "b"})
             def get(self, *, rejected=None): return self.peek()
-            def sign(self, method, url, headers, body):
-                if method == "BAD":
+            def sign(self, request, credential):
+                if request.method == "BAD":
                     raise OSError("canary")
-                return {"Signature": url}
+                return {"Signature": request.url} if request.method == "GET" else 1
     """)
     site.install("acme", source)
     signing = home.provider(X).signing
-    assert signing.signer.sign("GET", "https://x", {}, b"") == {"Signature": "https://x"}
-    with pytest.raises(PluginError, match=r"acme 1\.0: no signature: OSError"):
-        signing.signer.sign("BAD", "https://x", {}, b"")
+
+    def sign(method):
+        return dict(signing.signer.sign(Unsigned(method, "https://x", {}, b""), signing.get()))
+
+    assert sign("GET") == {"Signature": "https://x"}
+    for method, why in [("BAD", "OSError"), ("POST", "TypeError")]:
+        with pytest.raises(PluginError, match=rf"acme 1\.0: no signature: {why}"):
+            sign(method)
 
 
 @pytest.mark.parametrize(("secret", "says"), [("canary-5", "secret: is not valid"), ("is", "secret: is not valid")])

@@ -15,7 +15,8 @@ import anyio.lowlevel
 
 from keyfob.clients.proxies import proxy_for
 from keyfob.credentials.credential import SecretHeaders
-from keyfob.errors import OriginError, UsageError
+from keyfob.credentials.signature import Unsigned
+from keyfob.errors import OriginError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable
@@ -85,15 +86,16 @@ class _Signed(_Flow):
         if self._query:
             signed.url = _with_query(request.url, self._query)
         if self._signer is not None:
-            self._add_signature(signed, self._signer)
+            _add_signature(signed, self._signer, credential)
         return signed
 
-    def _add_signature(self, request: Any, signer: Signer) -> None:
-        if not isinstance(request.stream, self.http_library.ByteStream):
-            raise UsageError(f"{self._signing.provider} signs each request, so its body must be bytes, not a stream")
-        headers, body = dict(request.headers), b"".join(request.stream)
-        signature = signer.sign(request.method, str(request.url), headers, body)
-        request.headers.update(SecretHeaders(signature))
+
+def _add_signature(request: Any, signer: Signer, credential: Credential) -> None:
+    """Sign a request whose body has been read. It is sent in one piece then, with its length."""
+    if request.headers.pop("Transfer-Encoding", None):
+        request.headers["Content-Length"] = str(len(request.content))
+    unsigned = Unsigned(request.method, str(request.url), dict(request.headers), request.content)
+    request.headers.update(SecretHeaders(signer.sign(unsigned, credential)))
 
 
 def _with_query(url: Any, query: dict[str, str]) -> Any:
@@ -120,6 +122,8 @@ class SignedTransport(_Signed):
         """Send one request; the last answer, which may be a 401 that no newer credential could mend."""
         if not self._covers(request):
             return self._inner.handle_request(request)
+        if self._signer is not None:
+            request.read()
         credential = self._peek() or self._signing.get()
         response = self._inner.handle_request(self._sign(request, credential))
         if response.status_code != _UNAUTHORIZED:
@@ -154,6 +158,8 @@ class AsyncSignedTransport(_Signed):
         """Send one request; the last answer, which may be a 401 that no newer credential could mend."""
         if not self._covers(request):
             return await self._inner.handle_async_request(request)
+        if self._signer is not None:
+            await request.aread()
         credential = self._peek() or await landed(self._signing.start())
         response = await self._inner.handle_async_request(self._sign(request, credential))
         if response.status_code != _UNAUTHORIZED:

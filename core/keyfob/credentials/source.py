@@ -10,6 +10,8 @@ from keyfob.errors import MissingCredentialError, PolicyError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from keyfob.credentials.signature import Unsigned
+
 
 @runtime_checkable
 class CredentialSource(Protocol):
@@ -31,8 +33,11 @@ class CredentialSource(Protocol):
 class Signer(CredentialSource, Protocol):
     """A source whose headers depend on the request (AWS SigV4, RFC 9421)."""
 
-    def sign(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
-        """The headers to set on this very request. Never blocks; called after `get`."""
+    def sign(self, request: Unsigned, credential: Credential) -> Mapping[str, str]:
+        """The headers to set on this very request, beside those of the credential. Never blocks.
+
+        credential: what `peek` or `get` returned for this request.
+        """
         ...
 
 

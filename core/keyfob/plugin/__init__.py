@@ -22,6 +22,8 @@ from keyfob.credentials.exchange import Answer, Exchange, UnansweredError, Unrea
 from keyfob.credentials.headers import illegal_part
 from keyfob.credentials.minting import MintingSource
 from keyfob.credentials.record import About, Data, Record, Records, Rotation, SignsIn, masked
+from keyfob.credentials.signature import SigningKey, Unsigned
+from keyfob.credentials.signer import SigningSource
 from keyfob.credentials.source import CredentialSource, Signer, StaticSource
 from keyfob.errors import (
     CommandError,
@@ -41,7 +43,7 @@ from keyfob.errors import (
     UnsupportedLoginError,
 )
 from keyfob.plugin.addresses import fault_of
-from keyfob.plugin.bases import MintingAuth, StaticAuth, StoredAuth
+from keyfob.plugin.bases import MintingAuth, SigningAuth, StaticAuth, StoredAuth
 from keyfob.plugin.contract import (
     AuthPlugin,
     Context,
@@ -89,6 +91,9 @@ __all__ = [
     "Rotation",
     "SignInError",
     "Signer",
+    "SigningAuth",
+    "SigningKey",
+    "SigningSource",
     "SignsIn",
     "State",
     "StaticAuth",
@@ -99,6 +104,7 @@ __all__ = [
     "SupportsState",
     "UnansweredError",
     "UnreachableError",
+    "Unsigned",
     "UnsupportedLoginError",
     "asking",
     "fault_of",

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Generic, get_args
 
 from pydantic import BaseModel
 
+from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.minting import MintingSource
+from keyfob.credentials.signer import SigningSource
 from keyfob.credentials.source import CredentialSource, StaticSource
+from keyfob.errors import CredentialError, MissingCredentialError
 from keyfob.plugin.contract import Context, Options, ProviderInfo
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
     from keyfob.credentials.credential import Credential
     from keyfob.credentials.record import Records
+    from keyfob.credentials.signature import SigningKey, Unsigned
 
 
 class _Base(Generic[Options]):
@@ -59,7 +63,16 @@ class StoredAuth(_Base[Options]):
         raise NotImplementedError  # the author writes it; core says whose plugin has not
 
 
-class MintingAuth(_Base[Options]):
+class _Kept(_Base[Options]):
+    """A plugin whose credential core keeps until it expires."""
+
+    def max_age(self, options: Options) -> float | None:
+        """Seconds after which a credential without `expires_at` is fetched anew; None = only after a 401."""
+        del options
+        return None
+
+
+class MintingAuth(_Kept[Options]):
     """A plugin that can ask for a new credential whenever it likes: a command, client credentials, a cloud SDK.
 
     Write `key` and `mint`; core caches what it returns, renews it before it expires and after a 401, and never runs
@@ -67,16 +80,54 @@ class MintingAuth(_Base[Options]):
     """
 
     def mint(self, provider: ProviderInfo, options: Options, context: Context) -> Credential:
-        """A new credential. May block; called in a thread. Raises CredentialError."""
-        raise NotImplementedError  # the author writes it; core says whose plugin has not
+        """A new credential. May block; called in a thread.
 
-    def max_age(self, options: Options) -> float | None:
-        """Seconds after which a credential without `expires_at` is fetched anew; None = only after a 401."""
-        del options
-        return None
+        Raises CredentialError, KeyError with the name of a variable that is not set, and what `context.send` raises.
+        """
+        raise NotImplementedError  # the author writes it; core says whose plugin has not
 
     def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
         """A source that caches what `mint` returns."""
         return MintingSource(
-            lambda: self.mint(provider, options, context), clock=context.clock, max_age=self.max_age(options)
+            lambda: self._minted(provider, options, context), clock=context.clock, max_age=self.max_age(options)
+        )
+
+    def _minted(self, provider: ProviderInfo, options: Options, context: Context) -> Credential:
+        """What `mint` returns. What `context` raises is told as what it means here."""
+        try:
+            return self.mint(provider, options, context)
+        except KeyError as error:
+            raise MissingCredentialError(f"{error.args[0]} is not set") from None
+        except (UnreachableError, UnansweredError) as error:
+            raise CredentialError(f"{provider.id}: {error}") from error
+
+
+class SigningAuth(_Kept[Options]):
+    """A plugin whose headers are computed from each request: AWS SigV4, RFC 9421, an HMAC of a gateway's own.
+
+    Write `key`, `signing_key` and `sign`; core keeps the key as it keeps what a minting plugin returns, reads streamed
+    bodies, and sends nothing where either raises.
+    """
+
+    def signing_key(self, provider: ProviderInfo, options: Options, context: Context) -> SigningKey:
+        """What to sign with. May block; called in a thread. Raises CredentialError.
+
+        A KeyError is a variable of the environment that is not set.
+        """
+        raise NotImplementedError  # the author writes it; core says whose plugin has not
+
+    def sign(self, request: Unsigned, key: SigningKey, options: Options, context: Context) -> Mapping[str, str]:
+        """The headers that sign this request, name → value. Called for each one, anew for each that is sent again.
+
+        Does no I/O: an event loop may be waiting. key: what `signing_key` returned.
+        """
+        raise NotImplementedError  # the author writes it; core says whose plugin has not
+
+    def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
+        """A Signer that keeps what `signing_key` returns."""
+        return SigningSource(
+            lambda: self.signing_key(provider, options, context),
+            lambda request, key: self.sign(request, key, options, context),
+            clock=context.clock,
+            max_age=self.max_age(options),
         )

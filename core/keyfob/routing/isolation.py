@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from inspect import getattr_static
 from typing import TYPE_CHECKING, cast
 
-from keyfob.credentials.credential import Credential
+from keyfob.credentials.credential import Credential, SecretHeaders
 from keyfob.credentials.record import Records, Rotation, SignsIn
 from keyfob.credentials.source import Signer
 from keyfob.errors import KeyfobError, PluginError
@@ -14,6 +14,7 @@ from keyfob.errors import KeyfobError, PluginError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from keyfob.credentials.signature import Unsigned
     from keyfob.credentials.source import CredentialSource
 
 
@@ -89,10 +90,10 @@ class IsolatedSigner(IsolatedSource):
         super().__init__(source, owner)
         self._signer = source
 
-    def sign(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
+    def sign(self, request: Unsigned, credential: Credential) -> Mapping[str, str]:
         """The headers for one request. Raises CredentialError, PluginError."""
         with isolated(self._owner, "no signature"):
-            return self._signer.sign(method, url, headers, body)
+            return SecretHeaders(self._signer.sign(request, credential))
 
 
 def isolated_source(source: CredentialSource, owner: str) -> CredentialSource:
