@@ -16,6 +16,8 @@ from tests import sign_ins
 from tests.e2e import parts
 from tests.e2e.oidc import OidcServer
 
+from keyfob.testing import Person
+
 if TYPE_CHECKING:
     from http.client import HTTPMessage
 
@@ -91,7 +93,7 @@ def record(scene: Any, program: bool, expected: object) -> bool:
         os.unlink(path)  # "all" would add to it
     with OidcServer() as server, tempfile.TemporaryDirectory() as folder:
         browser = Browser()
-        person = sign_ins.Person(browser.sign_in, browser.enter)
+        person = Person(goes=browser.sign_in, enters=browser.enter)
         recorder = sign_ins.recorder(server.issuer, server.secret, mode="all")
         with recorder.use_cassette(file):
             found = scene(sign_ins.Scene(folder, server.issuer, person, server.secret, program=program))

@@ -10,8 +10,6 @@ import base64
 import json
 import os
 import re
-import threading
-import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
@@ -23,11 +21,11 @@ from keyfob.config.places import Places
 from keyfob.credentials.ending import sign_out
 from keyfob.errors import RefusedError
 from keyfob.signin import sign_in
+from keyfob.testing import Person
 from keyfob.testing.issuer import jwt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from threading import Event
 
     from vcr.request import Request
 
@@ -51,47 +49,6 @@ _PEOPLE: Final = 'scopes = ["openid", "offline_access", "email", "api"]'
 _PROGRAM: Final = 'flow = "client_credentials"\nclient_secret_env = "CORP_SECRET"\nscopes = ["api"]'
 
 
-class Person:
-    """Somebody who signs in. browse: what the browser does with an address; returns where it is sent in the end.
-    enter: enters a code at an address."""
-
-    def __init__(self, browse: Callable[[str], str], enter: Callable[[str, str], None]) -> None:
-        self._browse = browse
-        self._enter = enter
-        self._shown: list[str] = []
-
-    def say(self, message: str) -> None:
-        """Nobody reads it."""
-
-    def show(self, line: str) -> None:
-        """An address, or a code."""
-        self._shown.append(line)
-
-    def visit(self, url: str, port: int) -> None:
-        """Sign in there, and come back."""
-        threading.Thread(target=lambda: _get(self._browse(url))).start()
-
-    def wait(
-        self,
-        seconds: float,
-        *,
-        left: float,
-        done: Event | None = None,
-        typed: Callable[[str], str | None] | None = None,
-    ) -> None:
-        """For the browser; for a code, enter it meanwhile."""
-        if done is not None:
-            assert done.wait(seconds)
-        else:
-            self._enter(*self._shown[-2:])
-
-
-def _get(address: str) -> None:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(address, timeout=30) as answer:
-        answer.read()
-
-
 def replaying() -> Person:
     """Whoever the recorded server let in, at once."""
 
@@ -99,7 +56,7 @@ def replaying() -> Person:
         asked = dict(parse_qsl(urlsplit(address).query))
         return f"{asked['redirect_uri']}?{urlencode({'code': _CODE, 'state': asked['state'], 'iss': NOWHERE})}"
 
-    return Person(browse, lambda *_: None)
+    return Person(goes=browse)
 
 
 class Clock:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from keyfob.host import Host
 from keyfob.providers import Provider
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from keyfob.clients.signing import Signing
 
 
@@ -17,6 +20,18 @@ _own: dict[str, Host] = {}
 def default_host() -> Host:
     """The host of this process, made of its environment when first needed; one for all threads."""
     return _own.get("host") or _own.setdefault("host", Host())
+
+
+@contextmanager
+def using(host: Host) -> Iterator[None]:
+    """Have that host be the process's own, for all threads."""
+    before = dict(_own)
+    _own["host"] = host
+    try:
+        yield
+    finally:
+        _own.clear()
+        _own.update(before)
 
 
 def provider(provider: str | None = None, /, *, host: Host | None = None) -> Provider:

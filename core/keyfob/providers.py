@@ -60,7 +60,7 @@ class Provider:
 
     def __init__(self, host: Host, provider: str) -> None:
         self.id = provider
-        self._host = host
+        self.host = host
 
     def __repr__(self) -> str:
         return f"<Provider {self.id}>"
@@ -71,20 +71,20 @@ class Provider:
     @lazy
     def entry(self) -> Entry:
         """The entry as configured."""
-        alone = self.id in IDS or self._host.configuration.decides(self.id)
-        entry = self._host.configuration.entry(self.id, None if alone else self._host.plugins.shipped(self.id))
-        self._host.report(entry.warnings)
+        alone = self.id in IDS or self.host.configuration.decides(self.id)
+        entry = self.host.configuration.entry(self.id, None if alone else self.host.plugins.shipped(self.id))
+        self.host.report(entry.warnings)
         return entry
 
     @lazy
     def route(self) -> Route:
         """Which plugin it goes to, and why."""
-        return route(self.entry, self._host.plugins)
+        return route(self.entry, self.host.plugins)
 
     @lazy
     def loaded(self) -> Loaded:
         """The plugin itself, imported when first needed."""
-        return self._host.plugins.load(self.route.plugin)
+        return self.host.plugins.load(self.route.plugin)
 
     @lazy
     def options(self) -> BaseModel:
@@ -99,7 +99,7 @@ class Provider:
                 faults = entry.faults_of(error, model, data, table)
                 raise ConfigError.of(faults) from None
         if table and model.model_config.get("extra", "ignore") == "ignore":
-            self._host.report(entry.unknown(model, table, data))
+            self.host.report(entry.unknown(model, table, data))
         return options
 
     @lazy
@@ -141,13 +141,13 @@ class Provider:
     def _base_url_for(self, login: Callable[[], Record | None]) -> BaseUrl:
         written = self.entry.fields.base_url
         text = self._plugins_base_url(login) if written is None else written
-        return checked_base_url(text, self.entry, self._host.places.codex_home)
+        return checked_base_url(text, self.entry, self.host.places.codex_home)
 
     def _plugins_base_url(self, login: Callable[[], Record | None]) -> str:
         plugin = self.loaded.plugin
         if isinstance(plugin, SuppliesBaseUrl):
             with self._isolated("base_url"):
-                return str(plugin.base_url(self.info, self.options, replace(self._host.context, login=login)))
+                return str(plugin.base_url(self.info, self.options, replace(self.host.context, login=login)))
         fault = self.entry.fault(None, "there is no base_url", 'write base_url = "https://…"')
         raise ConfigError.of([fault])
 
@@ -164,13 +164,13 @@ class Provider:
         return opened
 
     def _opened(self) -> CredentialSource:
-        if self.id in asked(self._host.environ):
+        if self.id in asked(self.host.environ):
             raise CredentialError(
                 f"provider {self.id} is being asked for its credential by a command that is run to answer just that",
                 hint=f"keyfob explain {self.id}",
             )
         if self.login is not None:
-            source: CredentialSource = StoredSource(self.login, self._host.renew, self._where)
+            source: CredentialSource = StoredSource(self.login, self.host.renew, self._where)
         elif self._forbidden is not None:
             return ForbiddenSource(self._forbidden)
         else:
@@ -189,7 +189,7 @@ class Provider:
     @lazy
     def context(self) -> Context:
         """What its plugin may touch."""
-        return replace(self._host.context, login=self._known_login)
+        return replace(self.host.context, login=self._known_login)
 
     def _known_login(self) -> Record | None:
         return self.login.known() if self.login is not None else None
@@ -204,12 +204,12 @@ class Provider:
             return Login(
                 self.id,
                 whole_records(plugin.records(self.info, self.options, self.context), self.loaded.owner),
-                self._host.store(key, self.id),
-                send=self._host.context.send,
+                self.host.store(key, self.id),
+                send=self.host.context.send,
                 judge=self._judge,
-                clock=self._host.context.clock,
+                clock=self.host.context.clock,
                 origin=None if key == SHARED else str(self.base_url.origin),
-                warn=lambda fault: self._host.report([fault]),
+                warn=lambda fault: self.host.report([fault]),
                 permit=self.see_that_one_may_sign_in,
             )
 
@@ -220,7 +220,7 @@ class Provider:
         They are about OpenAI's logins, wherever those go, and about whatever goes to OpenAI: another provider's own key
         is nobody's business. Raises ConfigError for rules that make no sense.
         """
-        configuration = self._host.configuration
+        configuration = self.host.configuration
         if not configuration.ruled:
             return None
         about = self.route.plugin == SHARED or method_at(self.base_url.origin.host) is not None
@@ -278,7 +278,7 @@ class Provider:
     def _made_signing(self) -> Signing:
         timeout = min(self.entry.fields.stream_idle_timeout_ms / 1000, _LONGEST_WAIT)
         return Signing(
-            self.id, self.base_url, self.additions, self.source, environ=self._host.environ, read_timeout=timeout
+            self.id, self.base_url, self.additions, self.source, environ=self.host.environ, read_timeout=timeout
         )
 
     @lazy
@@ -290,7 +290,7 @@ class Provider:
                 fields.http_headers,
                 fields.env_http_headers,
                 fields.query_params,
-                self._host.environ,
+                self.host.environ,
                 required=self.policy.headers if self.policy else {},
             )
         except IllegalHeaderError as error:
@@ -299,7 +299,7 @@ class Provider:
     @property
     def plugin(self) -> str:
         """The key of the plugin it goes to; known from the snapshot where that holds."""
-        held = self._host.snapshot
+        held = self.host.snapshot
         routed = held.routed(self.id) if held else None
         return routed.plugin if routed else self.route.plugin
 
@@ -308,7 +308,7 @@ class Provider:
 
         url: also say whether the credential would be sent there. Never raises for a fault of the configuration.
         """
-        return explanation(self, url, default=lambda: self._host.default_id)
+        return explanation(self, url, default=lambda: self.host.default_id)
 
     def state(self) -> State:
         """Whether a credential could be had, told without running, asking or unlocking anything."""

@@ -319,7 +319,7 @@ def test_a_failure_is_not_remembered(home):
 
 def test_many_threads_run_it_once(home):
     """From the first moment on, when none of them has a provider yet."""
-    host = provider_of(home, f"sleep 0.2; {COUNTED}")._host
+    host = provider_of(home, f"sleep 0.2; {COUNTED}").host
     start = threading.Barrier(16)
     found = []
 

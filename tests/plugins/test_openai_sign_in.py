@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-import urllib.request
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +11,7 @@ import pytest
 import keyfob_openai.sign_in
 from keyfob.errors import ConfigError, DeniedError, PolicyError, SignInError
 from keyfob.signin import sign_in
+from keyfob.testing import Person
 from keyfob.testing.answers import Answer
 from keyfob.testing.issuer import CLIENT_ID, Issuer, jwt
 from keyfob.testing.sign_in import redirect
@@ -21,9 +19,8 @@ from keyfob.testing.sign_in import redirect
 from ..clients.raw import Authority, Raw, Tunnels  # noqa: TID252
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-    from threading import Event
 
     from keyfob.signin import SignedIn
 
@@ -32,57 +29,6 @@ if TYPE_CHECKING:
 LAB = 'cli_auth_credentials_store = "file"\n[model_providers.x]\nbase_url = "https://llm.example/v1"\n'
 LAB += "requires_openai_auth = true\n"
 OLD = '{"auth_mode": "apikey", "OPENAI_API_KEY": "sk-old"}'
-PATIENCE = 20.0
-
-
-@dataclass
-class Person:
-    """Has a browser that goes where it is sent, and waits for nothing else. page: what it showed last."""
-
-    said: list[str] = field(default_factory=list)
-    shown: list[str] = field(default_factory=list)
-    waited: list[float] = field(default_factory=list)
-    page: str = ""
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-    def show(self, line: str) -> None:
-        self.shown.append(line)
-
-    def secret(self, what: str, whom: str) -> str:
-        raise AssertionError
-
-    def visit(self, url: str, port: int) -> None:
-        self.shown.append(url)
-        self._browser = threading.Thread(target=self._browse, args=(url,))
-        self._browser.start()
-
-    def _browse(self, url: str) -> None:
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(self.found_at(url), timeout=PATIENCE) as answer:
-            self.page = answer.read().decode()
-
-    def found_at(self, url: str) -> str:
-        return url
-
-    def wait(
-        self,
-        seconds: float,
-        *,
-        left: float,
-        done: Event | None = None,
-        typed: Callable[[str], str | None] | None = None,
-    ) -> None:
-        if done is None:
-            self.waited.append(seconds)
-        else:
-            assert done.wait(PATIENCE)
-
-    def leave(self) -> str:
-        """The text of the last page."""
-        self._browser.join(PATIENCE)
-        return re.sub(r"<style>.*</style>|<[^>]*>|\s+", " ", self.page, flags=re.DOTALL)
 
 
 @pytest.fixture
@@ -333,7 +279,7 @@ def test_through_a_companys_proxy_with_certificates_of_its_own(lab: Lab, tmp_pat
     """Every request of keyfob's; here OpenAI's own name leads to the issuer of the test."""
     authority = Authority(tmp_path)
     forward = Tunnels(int(lab.issuer.url.rpartition(":")[2]), greeting=b"")
-    lab.person.found_at = lambda url: url.replace("https://auth.openai.com", lab.issuer.url)  # type: ignore[method-assign]
+    lab.person.goes = lambda url: url.replace("https://auth.openai.com", lab.issuer.url)
     with (
         Raw(forward, tls=authority.server("auth.openai.com"), unread=True) as tls,
         Raw(Tunnels(tls.port)) as proxy,
