@@ -48,10 +48,10 @@ def test_keyfob_declares_no_entry_points_of_its_own_kind():
 
 def test_it_depends_on_no_more_than_it_says():
     """pluggy, httpx, pydantic, tomli, keyring; what httpx and keyring themselves need and is called directly; where a
-    system alone knows its certificates, what asks it."""
+    system alone knows its certificates, what asks it; packaging, by which versions and requirements are compared."""
     required = [re.split(r"[^\w-]", line, maxsplit=1)[0] for line in PROJECT["project"]["dependencies"]]
     below = {"anyio", "certifi", "idna", "secretstorage"}
-    assert set(required) == {"httpx", "keyring", "pluggy", "pydantic", "tomli", "truststore"} | below
+    assert set(required) == {"httpx", "keyring", "packaging", "pluggy", "pydantic", "tomli", "truststore"} | below
 
 
 MODULES_OF_OURS = sorted([*(ROOT / "core").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import warnings
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from keyfob.config.snapshot import Routed
+    from keyfob.credentials.event import Event
     from keyfob.credentials.exchange import Answer, Exchange
     from keyfob.credentials.renewals import Renew
     from keyfob.credentials.store import Store
     from keyfob.errors import Fault
+    from keyfob.routing.listeners import Listeners
 
 
 class ConfigWarning(UserWarning):
@@ -49,7 +52,7 @@ class Host:
     profile file. overrides: `key=value` texts, as `-c` takes them. places: where the files are; by default where
     `environ` says. warn: told, once, of each key that has no effect. clock: seconds since the epoch. renew: carries
     out the renewals of logins; see `keyfob.credentials.renewals`. interaction: whoever may be asked to sign in; by
-    default nobody.
+    default nobody. waiting: told, from another thread, of a plugin that takes long to be loaded.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Host:
         clock: Callable[[], float] = time.time,
         renew: Renew = renewals.start,
         interaction: Interaction | None = None,
+        waiting: Callable[[str], None] | None = None,
     ) -> None:
         self._environ = environ
         self._profile = profile
@@ -71,6 +75,7 @@ class Host:
         self._clock = clock
         self.renew = renew
         self._interaction = interaction or Nobody()
+        self._waiting = waiting
         self._stores: dict[tuple[str, str], Store] = {}
         self._providers: dict[str, Provider] = {}
         self._watched = snapshot.Watched()
@@ -102,7 +107,7 @@ class Host:
         self._watched.add(site_folders())
         files = metadata_files(site_folders())
         self._watched.add(files)
-        return Plugins(declarations(files), self.configuration.allowed_plugins)
+        return Plugins(declarations(files), self.configuration.allowed_plugins, self._waiting)
 
     @lazy
     def context(self) -> Context:
@@ -126,6 +131,30 @@ class Host:
     def stores(self, plugin: str, provider: str) -> tuple[Store, ...]:
         """Every place where that plugin's login for that provider may be, whatever the setting is now."""
         return clearable(self.configuration.store, self.places.codex_home, plugin, provider, self._warn)
+
+    def announce(self, event: Event) -> None:
+        """Have the plugins that listen told of it, in threads of their own. Waits for nobody and raises nothing."""
+        with contextlib.suppress(ConfigError):  # who may listen is not known then; whoever uses it is told
+            if self._listeners is not None:
+                self._listeners.announce(event)
+
+    @lazy
+    def _listeners(self) -> Listeners | None:
+        """The plugins that listen. Where there are none, nothing is imported for them."""
+        if not self.plugins.listeners:
+            return None
+        from keyfob.routing.listeners import Listeners
+
+        return Listeners(self.plugins, self._warn)
+
+    def heard(self) -> None:
+        """Wait until they have heard of all that was announced, two seconds at the most.
+
+        The interpreter does so at its end; for a process that ends otherwise, or becomes another program.
+        """
+        listeners: Listeners | None = vars(self).get("_listeners")
+        if listeners is not None:
+            listeners.heard()
 
     @property
     def default_id(self) -> str:

@@ -12,14 +12,19 @@ from keyfob.stores.choice import SHARED
 if TYPE_CHECKING:
     from keyfob.providers import Provider
 
+# The plugins whose credentials the warm path knows to read.
+_ANSWERED = frozenset({"envkey", "oauth", SHARED})
+
 
 def routed(provider: Provider) -> Routed | None:
     """Where a provider is routed; None if it has a fault, or if its login is judged whenever it is read."""
     try:
         route, entry = provider.route, provider.entry
-        if provider.policy and provider.policy.judges:
-            return None
-        places = _places(provider)
+        places = {}
+        if route.plugin in _ANSWERED:  # of another's, nothing more is held: it is not imported for this
+            if provider.policy and provider.policy.judges:
+                return None
+            places = _places(provider)
     except KeyfobError:
         return None
     setting = entry.setting(route.key) if route.key else None
@@ -28,9 +33,9 @@ def routed(provider: Provider) -> Routed | None:
 
 
 def _places(provider: Provider) -> dict[str, str]:
-    """The variable and the file that the warm path may answer from; none for kinds that it does not know."""
+    """The variable and the file that the warm path may answer from."""
     plugin, login = provider.route.plugin, provider.login
-    if plugin not in {"envkey", "oauth", SHARED} or login is None:
+    if login is None:
         return {}
     _ = provider.additions  # whatever is wrong with them is to be said
     stored = login.store.place if login.store.kind == "file" else ""

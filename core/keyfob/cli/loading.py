@@ -17,11 +17,10 @@ SOUND = "ok"
 
 
 def main(arguments: list[str]) -> None:
-    """Check the declaration whose group, name, module, distribution and version are given."""
+    """Check the declaration whose group, name, module, distribution, version and path are given."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace") as answer:
         os.dup2(2, 1)
-        group, name, module, distribution, version = arguments
-        answer.write(_verdict(Declaration(group, name, module, distribution, version, path="")))
+        answer.write(_verdict(Declaration(*arguments)))
 
 
 def _verdict(declaration: Declaration) -> str:

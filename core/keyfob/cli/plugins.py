@@ -135,7 +135,7 @@ def _problem(declared: Declaration, environ: Mapping[str, str]) -> str | None:
 def _run(declared: Declaration, environ: Mapping[str, str], answer: int) -> int | None:
     """Run the child; its status, or None if it took too long. Its folder and PYTHON* variables lend it no module."""
     flags = ["-P", "-E", *(["-s"] if sys.flags.no_user_site else [])]
-    what = [declared.group, declared.name, declared.module, declared.distribution, declared.version]
+    what = [declared.group, declared.name, declared.module, declared.distribution, declared.version, declared.path]
     process = subprocess.Popen(
         [sys.executable, *flags, "-m", loading.__name__, *what],
         env=dict(environ),

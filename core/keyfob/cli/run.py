@@ -75,6 +75,7 @@ class Session:
                 warn=self._warn,
                 renew=self._renew,
                 interaction=self.interaction,
+                waiting=self._wait,
             )
         return self._host
 
@@ -114,6 +115,10 @@ class Session:
     def _warn(self, fault: Fault) -> None:
         if self.listening:
             self.terminal.warn(str(fault))
+
+    def _wait(self, message: str) -> None:
+        if self.listening:
+            self.terminal.note(message)
 
     def close(self) -> None:
         """After the command, which has its answer by now: let the next start be quick.

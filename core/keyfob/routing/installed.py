@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
 GROUPS = ("keyfob.auth", "keyfob.providers", "keyfob.events")
 
@@ -32,6 +32,11 @@ class Declaration:
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}".rstrip()
+
+    @property
+    def folder(self) -> str:
+        """The folder of its metadata."""
+        return os.path.dirname(self.path)
 
 
 def metadata_files(folders: list[str]) -> list[str]:
@@ -90,29 +95,37 @@ def _entry_points(text: str) -> list[tuple[str, str, str]]:
 
 def _distribution(folder: str) -> tuple[str, str]:
     """Name and version, as the head of the metadata says them; where it is gone, the name of the folder and ""."""
+    fields: dict[str, str] = {}
+    for name, value in head(folder):
+        if name in ("Name", "Version"):
+            fields[name] = value
+        if len(fields) == 2:  # read no further: what follows is long
+            return canonical(fields["Name"]), fields["Version"]
+    return canonical(stem(folder).partition("-")[0]), ""
+
+
+def stem(folder: str) -> str:
+    """What a metadata folder is called for: `NAME-VERSION`, for an .egg-info also `NAME`."""
+    return os.path.splitext(os.path.basename(folder))[0]
+
+
+def head(folder: str) -> Iterator[tuple[str, str]]:
+    """Each field of the head of the metadata in a folder, which ends at a blank line; nothing where they are gone."""
     for file in ("METADATA", "PKG-INFO"):
         try:
             with open(os.path.join(folder, file), encoding="utf-8", errors="replace") as lines:
-                fields = _name_and_version(lines)
+                for line in lines:
+                    if not line.strip():
+                        break
+                    name, _, value = line.partition(": ")
+                    yield name, value.strip()
         except OSError:
             continue
-        if len(fields) == 2:
-            return canonical(fields["Name"]), fields["Version"]
-    return canonical(os.path.basename(folder).partition("-")[0]), ""
-
-
-def _name_and_version(lines: Iterable[str]) -> dict[str, str]:
-    """These two fields of the head, which ends at a blank line; read no further than to the second of them."""
-    fields: dict[str, str] = {}
-    for line in lines:
-        name, _, value = line.partition(": ")
-        if name in ("Name", "Version"):
-            fields[name] = value.strip()
-        if len(fields) == 2 or not line.strip():
-            break
-    return fields
 
 
 def canonical(name: str) -> str:
-    """A distribution's name in the one spelling that compares (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    """A distribution's name in the one spelling that compares (PEP 503); names have ASCII alone (PEP 508).
+
+    Others stay as they are: the Kelvin sign in lower case is a `k`, and would make one name of two.
+    """
+    return re.sub(r"[-_.]+", "-", name).lower() if name.isascii() else name

@@ -27,7 +27,9 @@ def isolated(owner: str, doing: str, *, told: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:  # the user's, who has waited long enough
+        raise
+    except BaseException as error:
         if isinstance(error, PluginError) or (isinstance(error, KeyfobError) and not told):
             raise
         cause = f"{type(error).__name__}: {error}" if told else type(error).__name__
@@ -70,7 +72,9 @@ class IsolatedSource:
         """The credential at hand; None also where the plugin breaks, for then `get` says so."""
         try:
             credential = self._source.peek()
-        except (Exception, SystemExit):  # noqa: BLE001  # any plugin may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001  # any plugin may raise anything
             return None
         return credential if isinstance(credential, Credential) else None
 

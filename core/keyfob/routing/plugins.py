@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -18,22 +17,17 @@ from keyfob.config.schema import table_schema
 from keyfob.errors import PluginError
 from keyfob.lazy import lazy
 from keyfob.plugin import AuthPlugin, hooks
-from keyfob.routing.builtin import MODULES, RESERVED_IDS, RESERVED_KEYS, TABLES
+from keyfob.routing.builtin import MODULES, TABLES
 from keyfob.routing.installed import Declaration, canonical
 from keyfob.routing.isolation import isolated
+from keyfob.routing.patience import patience
+from keyfob.routing.refusals import Refusal, refusals
+from keyfob.routing.requirements import mended, see_that_it_fits
 from keyfob.routing.strays import refuse_stray
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import ModuleType
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A declaration that is not heard, and why."""
-
-    declaration: Declaration
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +46,23 @@ class Loaded:
 
 
 class Plugins:
-    """The built-in plugins and those that installed distributions declare. `allowed`: allow-lists, each must agree."""
+    """The built-in plugins and those that installed distributions declare.
 
-    def __init__(self, declared: Sequence[Declaration], allowed: Sequence[frozenset[str]] = ()) -> None:
+    allowed: allow-lists, each must agree. waiting: told of a distribution whose plugin takes long to be loaded; by
+    default nobody is. avoided: declarations whose modules are not to be imported here, and why.
+    """
+
+    def __init__(
+        self,
+        declared: Sequence[Declaration],
+        allowed: Sequence[frozenset[str]] = (),
+        waiting: Callable[[str], None] | None = None,
+    ) -> None:
         self._declared = declared
         self._allowed = [frozenset(map(canonical, names)) for names in allowed]
+        self._waiting = waiting
         self._loaded: dict[str, Loaded] = {}
+        self.avoided: dict[Declaration, str] = {}
 
     @lazy
     def accepted(self) -> tuple[Declaration, ...]:
@@ -67,30 +72,8 @@ class Plugins:
 
     @lazy
     def refused(self) -> tuple[Refusal, ...]:
-        """The declarations that are not: by themselves, or because two distributions make the same claim."""
-        reasons = {declaration: self._own_reason(declaration) for declaration in self._declared}
-        claims = defaultdict(list)
-        for declaration, reason in reasons.items():
-            if reason is None and declaration.group != "keyfob.events":
-                claims[declaration.group, declaration.name].append(declaration)
-        for (_, name), rivals in claims.items():
-            if len(rivals) > 1:
-                who = " and ".join(sorted(map(str, rivals)))
-                reasons |= dict.fromkeys(rivals, f"{who} all declare `{name}`; allow_plugins can leave one out")
-        return tuple(Refusal(declaration, reason) for declaration, reason in reasons.items() if reason is not None)
-
-    def _own_reason(self, declaration: Declaration) -> str | None:
-        if declaration.group == "keyfob.auth" and declaration.name in RESERVED_KEYS:
-            return f"the key `{declaration.name}` is reserved"
-        if declaration.group == "keyfob.providers" and declaration.name in RESERVED_IDS:
-            return f"the provider id `{declaration.name}` is built in"
-        if any(declaration.distribution not in names for names in self._allowed):
-            return f"{declaration.distribution} is not in allow_plugins"
-        if not declaration.version:
-            return f"{declaration.distribution} is half uninstalled: its METADATA is gone"
-        if ":" in declaration.module:
-            return f"`{declaration.module}` has to be the name of a module"
-        return None
+        """The declarations that are not, and why."""
+        return refusals(self._declared, self._allowed)
 
     @lazy
     def _claims(self) -> dict[tuple[str, str], Declaration]:
@@ -107,6 +90,10 @@ class Plugins:
                     raise PluginError(message, hint="keyfob plugins")
         return declaration
 
+    def take(self, loaded: Loaded) -> None:
+        """Have a plugin that is at hand be the one of its key."""
+        self._loaded[loaded.plugin.key] = loaded
+
     def load(self, key: str) -> Loaded:
         """The plugin of that key, imported, registered and checked. Raises PluginError that names whose it is."""
         if key not in self._loaded:
@@ -114,18 +101,28 @@ class Plugins:
         return self._loaded[key]
 
     def _load(self, key: str) -> Loaded:
-        distribution, version, name = "keyfob", __version__, MODULES.get(key)
-        if name is None:
-            declaration = self.declared("keyfob.auth", key)
-            if declaration is None:
-                raise PluginError(f"no installed plugin handles `{key}`", hint="keyfob plugins")
-            distribution, version, name = declaration.distribution, declaration.version, declaration.module
-        owner = f"{distribution} {version}"
-        module = _imported(name, owner)
-        offered = _call(module, "keyfob_auth_plugins", owner)
-        with isolated(owner, f"{name} broke", told=True):
-            plugin = _chosen(offered, key, f"{owner}: keyfob_auth_plugins() of {name}")
-            return Loaded(plugin, distribution, version, module.__file__ or name)
+        declared = self._whose(key)
+        module, offered = self._offered(declared, "keyfob_auth_plugins")
+        with isolated(str(declared), f"{declared.module} broke", told=True):
+            plugin = _chosen(offered, key, f"{declared}: keyfob_auth_plugins() of {declared.module}")
+            return Loaded(plugin, declared.distribution, declared.version, module.__file__ or declared.module)
+
+    def _whose(self, key: str) -> Declaration:
+        if key in MODULES:
+            return Declaration("keyfob.auth", key, MODULES[key], "keyfob", __version__, path="")
+        declared = self.declared("keyfob.auth", key)
+        if declared is None:
+            raise PluginError(f"no installed plugin handles `{key}`", hint="keyfob plugins")
+        return declared
+
+    def _offered(self, declared: Declaration, hook: str) -> tuple[ModuleType, object]:
+        """The module of a declaration, and what its hook returns. Raises PluginError."""
+        if declared in self.avoided:
+            raise PluginError(self.avoided[declared], hint="keyfob plugins --check")
+        see_that_it_fits(declared)
+        with patience(str(declared), self._waiting):
+            module = _imported(declared)
+            return module, _call(module, hook, str(declared))
 
     def schemas(self) -> tuple[dict[str, Any], list[PluginError]]:
         """The JSON Schema of each plugin's table by key, and why some could not be had. Imports them all."""
@@ -150,16 +147,22 @@ class Plugins:
         if declaration is None:
             return None
         owner = str(declaration)
-        entries = _call(_imported(declaration.module, owner), "keyfob_providers", owner)
+        entries = self._offered(declaration, "keyfob_providers")[1]
         if not isinstance(entries, Mapping) or not isinstance(entries.get(provider), Mapping):
             raise PluginError(f"{owner}: keyfob_providers() of {declaration.module} has no entry `{provider}`")
         return Base(entries[provider], path=f"plugin {owner}")
 
 
-def _imported(name: str, owner: str) -> ModuleType:
-    with isolated(owner, f"{name} cannot be imported", told=True):
-        refuse_stray(name, owner, site_folders())
-        return importlib.import_module(name)
+def _imported(declared: Declaration) -> ModuleType:
+    try:
+        with isolated(str(declared), f"{declared.module} cannot be imported", told=True):
+            refuse_stray(declared.module, str(declared), site_folders())
+            return importlib.import_module(declared.module)
+    except PluginError as error:
+        cause = error.__cause__
+        if isinstance(cause, ImportError) and (cause.name or "").partition(".")[0] == "keyfob":  # it knows another one
+            raise PluginError(f"{error}; this is keyfob {__version__}", hint=mended(declared)) from cause
+        raise
 
 
 def _call(module: ModuleType, hook: str, owner: str) -> object:
@@ -170,7 +173,7 @@ def _call(module: ModuleType, hook: str, owner: str) -> object:
         manager.register(module)
         manager.check_pending()
         results = getattr(manager.hook, hook)()
-    if not results:
+    if not isinstance(results, list) or not results:  # a wrapper of its own can make anything of them
         raise PluginError(f"{owner}: {module.__name__} has no {hook}() that is marked @hookimpl and returns something")
     return results[0]
 

@@ -1,0 +1,56 @@
+"""Which keyfob an installed distribution says that it needs: its `Requires-Dist` lines (PEP 566, PEP 508)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keyfob import __version__
+from keyfob.errors import PluginError
+from keyfob.routing.installed import canonical, head
+
+if TYPE_CHECKING:
+    from keyfob.routing.installed import Declaration
+
+
+def unmet(declaration: Declaration) -> str | None:
+    """Why a distribution does not fit this keyfob; None where it does.
+
+    A requirement that is none, by PEP 508, is its installer's business. Reads the metadata; imports nothing of it.
+    """
+    wanted = list(filter(None, map(_missed, _required(declaration))))
+    return f"{declaration} needs {' and '.join(wanted)}, this is {__version__}" if wanted else None
+
+
+def see_that_it_fits(declaration: Declaration) -> None:
+    """Raise PluginError if the distribution needs another keyfob than this."""
+    reason = unmet(declaration)
+    if reason:
+        raise PluginError(reason, hint=mended(declaration))
+
+
+def mended(declaration: Declaration) -> str:
+    """The command that brings a distribution and keyfob in accord."""
+    return f"pip install --upgrade keyfob {declaration.distribution}"
+
+
+def _required(declaration: Declaration) -> list[str]:
+    """Its requirements that begin like one on keyfob."""
+    lines = head(declaration.folder) if declaration.path else ()
+    return [value for name, value in lines if name == "Requires-Dist" and value[:6].lower() == "keyfob"]
+
+
+def _missed(text: str) -> str | None:
+    """The keyfob that a requirement asks for, where that is another; None also where its marker does not hold here."""
+    if text == "keyfob":  # as most say; what reads the others takes a while to import
+        return None
+    from packaging.requirements import Requirement
+
+    try:
+        requirement = Requirement(text)
+        holds = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    except (ValueError, LookupError):
+        return None
+    if canonical(requirement.name) != "keyfob" or not holds:
+        return None
+    fits = requirement.specifier.contains(__version__, prereleases=True)
+    return None if fits else f"keyfob{requirement.specifier}"
