@@ -12,6 +12,7 @@ from keyfob.clients.signing import Signing
 from keyfob.config.builtin import IDS
 from keyfob.config.policy import method_at
 from keyfob.credentials.asking import asked
+from keyfob.credentials.event import Event
 from keyfob.credentials.login import Login
 from keyfob.credentials.source import CredentialSource, ForbiddenSource
 from keyfob.credentials.stored import StoredSource
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from keyfob.config.entries import Entry
     from keyfob.config.policy import Policy
     from keyfob.credentials.credential import Credential, SecretHeaders
+    from keyfob.credentials.event import Kind
     from keyfob.credentials.record import Record
     from keyfob.host import Host
     from keyfob.routing.explain import Explanation
@@ -211,6 +213,7 @@ class Provider:
                 origin=None if key == SHARED else str(self.base_url.origin),
                 warn=lambda fault: self.host.report([fault]),
                 permit=self.see_that_one_may_sign_in,
+                announce=self._announce,
             )
 
     @lazy
@@ -262,6 +265,19 @@ class Provider:
             return error
         return None
 
+    def _announce(
+        self,
+        kind: Kind,
+        *,
+        account: str | None = None,
+        code: str | None = None,
+        origin: str | None = None,
+        place: str | None = None,
+    ) -> None:
+        """Announce an event of this provider, to whichever plugins listen."""
+        now = self.host.context.clock()
+        self.host.announce(Event(kind, self.id, now, self.route.plugin, account, code, origin, place))
+
     def _isolated(self, what: str) -> AbstractContextManager[None]:
         return isolated(self.loaded.owner, f"plugin `{self.route.plugin}` broke in {what}")
 
@@ -278,7 +294,13 @@ class Provider:
     def _made_signing(self) -> Signing:
         timeout = min(self.entry.fields.stream_idle_timeout_ms / 1000, _LONGEST_WAIT)
         return Signing(
-            self.id, self.base_url, self.additions, self.source, environ=self.host.environ, read_timeout=timeout
+            self.id,
+            self.base_url,
+            self.additions,
+            self.source,
+            environ=self.host.environ,
+            read_timeout=timeout,
+            announce=self._announce,
         )
 
     @lazy

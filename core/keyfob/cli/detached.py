@@ -144,7 +144,10 @@ def _renew(task: Task) -> None:
     login = host.provider(task.provider).login
     record = login.stored() if login else None
     if login and login.renewal and record and record.fingerprint == task.fingerprint:
-        login.renewal.run(record, forced=task.forced, wait=task.wait)
+        try:
+            login.renewal.run(record, forced=task.forced, wait=task.wait)
+        finally:
+            host.heard()
 
 
 if __name__ == "__main__":

@@ -120,12 +120,18 @@ class Session:
         if self.listening:
             self.terminal.note(message)
 
+    def heard(self) -> None:
+        """Let the plugins that listen hear the end, while what they print does not reach stdout."""
+        if self._host is not None:
+            self._host.heard()
+
     def close(self) -> None:
         """After the command, which has its answer by now: let the next start be quick.
 
         Only if it was about a provider: to look at them all can import plugins, which those about plugins must not.
         """
         self.terminal.flush()
+        self.heard()
         self.listening = False  # what was not looked at for this command is not to be told after it
         if self._asked and self.host.snapshot is None:
             self.host.remember()
@@ -158,8 +164,11 @@ def _run(arguments: Sequence[str], environ: Mapping[str, str], terminal: Termina
             return error.code if isinstance(error.code, int) else EXIT_OK
         session = Session(options, environ, terminal, places)
         with contextlib.redirect_stdout(terminal.err):  # stdout is for data, whatever a plugin prints
-            code = command.run(options, session)
-            session.close()
+            try:
+                code = command.run(options, session)
+                session.close()
+            finally:
+                session.heard()
         return code
     except BrokenPipeError:
         raise

@@ -86,6 +86,7 @@ def _request(
     except (library.InvalidURL, UnicodeError):
         raise UsageError(f"{path!r} is not a path, nor a URL") from None
     if not provider.signing.covers(str(request.url)):
+        provider.signing.blocked(str(request.url))
         where = shown(str(request.url))
         raise OriginError(f"nothing was sent: {where} is not at or below {provider.id}'s {provider.base_url}")
     return request

@@ -61,6 +61,12 @@ class _Flow:
         """Whether the body is still there as bytes, and this is no WebSocket's handshake."""
         return isinstance(request.stream, self.http_library.ByteStream) and "upgrade" not in request.headers
 
+    def _stays(self, request: Any, refused: Credential, newer: Credential) -> bool:
+        """Whether a 401 stays the answer: there is no other credential, which is announced, or no body to replay."""
+        if newer is refused:
+            self._signing.refused(refused)
+        return newer is refused or not self._replayable(request)
+
 
 class _Signed(_Flow):
     """A transport that signs what goes to its provider and lets everything else pass as it is.
@@ -121,6 +127,7 @@ class SignedTransport(_Signed):
     def handle_request(self, request: Any) -> Any:
         """Send one request; the last answer, which may be a 401 that no newer credential could mend."""
         if not self._covers(request):
+            self._signing.blocked(str(request.url))
             return self._inner.handle_request(request)
         if self._signer is not None:
             request.read()
@@ -134,13 +141,15 @@ class SignedTransport(_Signed):
         try:
             for _ in range(MAX_REPLAYS):
                 newer = self._signing.get(refused)
-                if newer is refused or not self._replayable(request):
+                if self._stays(request, refused, newer):
                     break
                 response.close()
                 response = self._inner.handle_request(self._sign(request, newer))
                 if response.status_code != _UNAUTHORIZED:
                     break
                 refused = newer
+            else:
+                self._signing.refused(refused)
         except BaseException:
             response.close()
             raise
@@ -157,6 +166,7 @@ class AsyncSignedTransport(_Signed):
     async def handle_async_request(self, request: Any) -> Any:
         """Send one request; the last answer, which may be a 401 that no newer credential could mend."""
         if not self._covers(request):
+            self._signing.blocked(str(request.url))
             return await self._inner.handle_async_request(request)
         if self._signer is not None:
             await request.aread()
@@ -170,13 +180,15 @@ class AsyncSignedTransport(_Signed):
         try:
             for _ in range(MAX_REPLAYS):
                 newer = await landed(self._signing.start(refused))
-                if newer is refused or not self._replayable(request):
+                if self._stays(request, refused, newer):
                     break
                 await response.aclose()
                 response = await self._inner.handle_async_request(self._sign(request, newer))
                 if response.status_code != _UNAUTHORIZED:
                     break
                 refused = newer
+            else:
+                self._signing.refused(refused)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
@@ -235,6 +247,7 @@ class AuthFlow(_Flow):
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Carry out the flow of one request of a sync client."""
         if not self._covers(request):
+            self._signing.blocked(str(request.url))
             yield request
             return
         credential = self._peek() or self._signing.get()
@@ -243,15 +256,17 @@ class AuthFlow(_Flow):
             if not self._refused(request, (yield request)):
                 return
             newer = self._signing.get(credential)
-            if newer is credential or not self._replayable(request):
+            if self._stays(request, credential, newer):
                 return
             credential = newer
         self._set(request, credential)
-        yield request
+        if self._refused(request, (yield request)):
+            self._signing.refused(credential)
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         """Carry out the flow of one request of an async client."""
         if not self._covers(request):
+            self._signing.blocked(str(request.url))
             yield request
             return
         credential = self._peek() or await landed(self._signing.start())
@@ -260,11 +275,12 @@ class AuthFlow(_Flow):
             if not self._refused(request, (yield request)):
                 return
             newer = await landed(self._signing.start(credential))
-            if newer is credential or not self._replayable(request):
+            if self._stays(request, credential, newer):
                 return
             credential = newer
         self._set(request, credential)
-        yield request
+        if self._refused(request, (yield request)):
+            self._signing.refused(credential)
 
 
 def _beside_authorization(names: Iterable[str]) -> list[str]:

@@ -108,6 +108,14 @@ class BaseUrl:
             return False
 
 
+def origin_of(url: str) -> str | None:
+    """The origin of any URL that a client can be given, as it is compared; None for what is none."""
+    try:
+        return str(_origin(_split(url)))
+    except ValueError:
+        return None
+
+
 def shown(url: str) -> str:
     """A URL fit for a message: without user name, password, query and fragment."""
     try:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
-from keyfob.clients.origin import shown
+from keyfob.clients.origin import origin_of, shown
 from keyfob.credentials.credential import SecretHeaders
+from keyfob.credentials.event import unheard
 from keyfob.credentials.flights import Flights
 from keyfob.credentials.source import Signer
 from keyfob.errors import AccountChangedError, OriginError, UsageError
@@ -16,13 +18,18 @@ if TYPE_CHECKING:
     from keyfob.clients.additions import Additions
     from keyfob.clients.origin import BaseUrl
     from keyfob.credentials.credential import Credential
+    from keyfob.credentials.event import Announce
     from keyfob.credentials.source import CredentialSource
+
+# A program that goes to more origins than these without a credential is told of some of them twice.
+_MOST_ORIGINS = 1_000
 
 
 class Signing:
     """One provider's base URL, what its entry adds to a request, and the source of its credential.
 
-    read_timeout: seconds a client waits for the next byte. environ: what proxies are looked up in.
+    read_timeout: seconds a client waits for the next byte. environ: what proxies are looked up in. announce: told of
+    what was kept from going elsewhere, and of what the provider refused.
     """
 
     def __init__(
@@ -34,6 +41,7 @@ class Signing:
         *,
         environ: Mapping[str, str],
         read_timeout: float,
+        announce: Announce = unheard,
     ) -> None:
         self.provider = provider
         self.base_url = base_url
@@ -46,6 +54,23 @@ class Signing:
         flights = Flights(source, provider)
         self.get = flights.get
         self.start = flights.start
+        self._announce = announce
+        self._blocked: dict[str | None, object] = {}
+        self._refused: WeakKeyDictionary[Credential, object] = WeakKeyDictionary()
+
+    def blocked(self, url: str) -> None:
+        """Announce that nothing of this provider goes to `url`; of each origin once, or a loop would flood a log."""
+        origin, mine = origin_of(url), object()
+        if len(self._blocked) >= _MOST_ORIGINS:
+            self._blocked.clear()
+        if self._blocked.setdefault(origin, mine) is mine:
+            self._announce("sent-elsewhere-blocked", origin=origin)
+
+    def refused(self, credential: Credential) -> None:
+        """Announce that the provider has refused it, and there is no other; of each credential once."""
+        mine = object()
+        if self._refused.setdefault(credential, mine) is mine:
+            self._announce("refused", code="status-401")
 
     def see_that_it_belongs_here(self, credential: Credential) -> None:
         """Raise AccountChangedError for the credential of a login whose requests go to another base URL."""
@@ -64,6 +89,7 @@ class Signing:
         request.
         """
         if url is not None and not self.covers(url):
+            self.blocked(url)
             raise OriginError(f"{self.provider}'s credential goes to {self.base_url} and below, not to {shown(url)}")
         if self.signer is not None:
             raise UsageError(f"{self.provider} signs each request by itself", hint="send it with keyfob's Client")

@@ -46,7 +46,7 @@ def sign_out(login: Login, places: Iterable[Store], *, revoke: bool = True) -> S
     """
     still_valid: list[str] = []
     told = still_valid if revoke else None
-    done = _from_each(places, lambda store: not _empty(store) and _removed(login, store, told))
+    done = _from_each(login, places, lambda store: not _empty(store) and _removed(login, store, told))
     return replace(done, still_valid=tuple(still_valid))
 
 
@@ -55,10 +55,10 @@ def remove_carried(login: Login, record: Record, places: Iterable[Store]) -> Sig
 
     Nothing is revoked, and what is another login by now stays. Nothing is raised.
     """
-    return _from_each(places, lambda store: _removed_if_held(login, store, record))
+    return _from_each(login, places, lambda store: _removed_if_held(login, store, record))
 
 
-def _from_each(places: Iterable[Store], remove: Callable[[Store], bool]) -> SignedOut:
+def _from_each(login: Login, places: Iterable[Store], remove: Callable[[Store], bool]) -> SignedOut:
     """What came of removing it from each. remove: whether there was something to remove."""
     removed: list[str] = []
     failed: list[StoreError] = []
@@ -66,6 +66,7 @@ def _from_each(places: Iterable[Store], remove: Callable[[Store], bool]) -> Sign
         try:
             if remove(store):
                 removed.append(store.place)
+                login.announce("logout", place=store.place)
         except StoreError as error:
             failed.append(error)
     return SignedOut(tuple(removed), tuple(failed))
@@ -105,6 +106,7 @@ def remove_forbidden(login: Login) -> PolicyError | None:
                 return None
             login.store.remove()
             login.store.clear()
+    login.announce("logout", account=record.account, code=broken.code, place=login.store.place)
     return broken
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from keyfob.credentials.event import unheard
 from keyfob.credentials.headers import illegal_part
 from keyfob.credentials.record import Rotation, SignsIn, record_in, replaced_by
 from keyfob.credentials.renewal import Renewal
@@ -21,6 +22,7 @@ from keyfob.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from keyfob.credentials.event import Announce
     from keyfob.credentials.exchange import Send
     from keyfob.credentials.record import Data, Record, Records
     from keyfob.credentials.store import Store
@@ -34,7 +36,8 @@ class Login:
 
     judge: raises PolicyError for a record that a rule forbids. origin: what the record is bound to, as `scheme://host`;
     None for the record that Codex shares, which holds no such thing. clock: seconds since the epoch. warn: told of a
-    clock that is wrong. permit: raises PolicyError where a rule permits no such login to be made.
+    clock that is wrong. permit: raises PolicyError where a rule permits no such login to be made. announce: told what
+    became of it.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Login:
         origin: str | None,
         warn: Callable[[Fault], None] = lambda _: None,
         permit: Callable[[], None] = lambda: None,
+        announce: Announce = unheard,
     ) -> None:
         self.provider = provider
         self.records = records
@@ -58,11 +62,21 @@ class Login:
         self.clock = clock
         self.send = send
         self.warn = warn
+        self.announce = announce
         self._origin = origin
         self.shared = origin is None
         self.rotation = records if isinstance(records, Rotation) else None
         self.renewal = (
-            Renewal(provider, store, self.rotation, send, clock, shared=self.shared, command=self.command)
+            Renewal(
+                provider,
+                store,
+                self.rotation,
+                send,
+                clock,
+                shared=self.shared,
+                command=self.command,
+                announce=announce,
+            )
             if self.rotation
             else None
         )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 from keyfob.credentials import timing
+from keyfob.credentials.event import unheard
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.journal import Intent, Journal, Outcome, Skew, Stage
 from keyfob.credentials.record import record_in, replaced_by
@@ -31,6 +32,7 @@ from keyfob.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from keyfob.credentials.event import Announce
     from keyfob.credentials.exchange import Answer, Exchange, Send
     from keyfob.credentials.record import Data, Record, Rotation
     from keyfob.credentials.store import Store
@@ -50,7 +52,7 @@ _here = threading.local()
 
 class Renewal:
     """Renews one stored login. provider: its id, and command: what signs in to it, for messages. shared: Codex renews
-    the same record."""
+    the same record. announce: told what came of it; it waits for nobody, so it may be told with the lock held."""
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Renewal:
         shared: bool,
         command: str,
         sleep: Callable[[float], None] = time.sleep,
+        announce: Announce = unheard,
     ) -> None:
         self.provider = provider
         self.store = store
@@ -72,6 +75,7 @@ class Renewal:
         self._shared = shared
         self._command = command
         self._sleep = sleep
+        self._announce = announce
 
     def run(self, known: Record, *, forced: bool = False, wait: bool = True) -> Record:
         """The record as it is to be used now: renewed by this call, or by somebody else meanwhile.
@@ -266,6 +270,8 @@ class Renewal:
         self.store.drop_stage()
         settled = replace(self._settled(), outcome=None, skew=None)
         self.store.note(self._judged(settled, current, stage) if ours else settled)
+        if ours:
+            self._announce("renewal", account=current.account, place=self.store.place)
         return current
 
     def _merged(self, record: Record, stage: Stage) -> tuple[Record | None, bool]:
@@ -329,6 +335,7 @@ class Renewal:
             code, what = intent.refused, f"its issuer refused to renew the login ({intent.refused})"
         outcome = Outcome(record.fingerprint, code, what, self._clock(), permanent=True)
         self.store.note(replace(self._settled(), outcome=outcome))
+        self._announce("refused", account=record.account, code=code, place=self.store.place)
         raise self._failure(outcome)
 
     def _changed(self, record: Record) -> Record | None:

@@ -58,6 +58,7 @@ def save(
         sound = unread is None and login.store.read() is not None
         replaced = login.latest(login.store) if sound else None
         login.store.replace(login.bound(data))
+    login.announce("login", account=record.account, place=login.store.place)
     return Saved(record, replaced, unread)
 
 

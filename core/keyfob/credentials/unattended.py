@@ -71,6 +71,7 @@ def _signed_in(login: Login, records: SignsIn, way: str) -> Record:
         record = sendable(login, data)
         with login.store.writing():
             login.store.replace(login.bound(data))
+    login.announce("login", account=record.account, place=login.store.place)
     return record
 
 

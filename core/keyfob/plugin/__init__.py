@@ -18,6 +18,7 @@ The simplest plugin is this, and an entry point in group `keyfob.auth` whose nam
 
 from keyfob.credentials.asking import asking
 from keyfob.credentials.credential import Credential
+from keyfob.credentials.event import Event
 from keyfob.credentials.exchange import Answer, Exchange, UnansweredError, UnreachableError
 from keyfob.credentials.headers import illegal_part
 from keyfob.credentials.minting import MintingSource
@@ -72,6 +73,7 @@ __all__ = [
     "Data",
     "DeniedError",
     "DisabledFlowError",
+    "Event",
     "Exchange",
     "IllegalHeaderError",
     "Interaction",

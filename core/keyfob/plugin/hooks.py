@@ -9,6 +9,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from keyfob.credentials.event import Event
     from keyfob.plugin.contract import AuthPlugin
 
 hookspec = pluggy.HookspecMarker("keyfob")
@@ -26,8 +27,10 @@ def keyfob_providers() -> Mapping[str, Mapping[str, Any]]:  # type: ignore[empty
 
 
 @hookspec
-def keyfob_event(event: Mapping[str, object]) -> None:
-    """Be told of what happened to a login: names and times, never a secret.
+def keyfob_event(event: Event) -> None:
+    """Be told of what happened to a login or a credential: names and times, never a secret.
 
-    Its entry point is in group `keyfob.events`. Nothing is announced yet: logins come with a later version.
+    Its entry point is in group `keyfob.events`; its module is imported when there is the first to tell of. It is called
+    in a thread of its own, with one event after the other, and nobody waits for it: it may block, but at the end of a
+    process it has two seconds for what is left. What it raises is told once, what it returns is not used.
     """

@@ -117,12 +117,29 @@ class Plugins:
 
     def _offered(self, declared: Declaration, hook: str) -> tuple[ModuleType, object]:
         """The module of a declaration, and what its hook returns. Raises PluginError."""
-        if declared in self.avoided:
-            raise PluginError(self.avoided[declared], hint="keyfob plugins --check")
-        see_that_it_fits(declared)
+        self._see_that_it_may_be_imported(declared)
         with patience(str(declared), self._waiting):
             module = _imported(declared)
             return module, _call(module, hook, str(declared))
+
+    def _see_that_it_may_be_imported(self, declared: Declaration) -> None:
+        if declared in self.avoided:
+            raise PluginError(self.avoided[declared], hint="keyfob plugins --check")
+        see_that_it_fits(declared)
+
+    @lazy
+    def listeners(self) -> tuple[Declaration, ...]:
+        """The declarations of those that hear of events."""
+        return tuple(declared for declared in self.accepted if declared.group == "keyfob.events")
+
+    def listener(self, declared: Declaration) -> Callable[..., object]:
+        """Its hook `keyfob_event`, to be called with `event=`. Imports its module. Raises PluginError."""
+        self._see_that_it_may_be_imported(declared)
+        owner = str(declared)
+        hook = _registered(_imported(declared), owner).hook.keyfob_event
+        if not hook.get_hookimpls():
+            raise PluginError(f"{owner}: {declared.module} has no keyfob_event() that is marked @hookimpl")
+        return cast("Callable[..., object]", hook)
 
     def schemas(self) -> tuple[dict[str, Any], list[PluginError]]:
         """The JSON Schema of each plugin's table by key, and why some could not be had. Imports them all."""
@@ -165,13 +182,20 @@ def _imported(declared: Declaration) -> ModuleType:
         raise
 
 
-def _call(module: ModuleType, hook: str, owner: str) -> object:
-    """What one hook of one module returns: registered alone, so that no other plugin can wrap it."""
+def _registered(module: ModuleType, owner: str) -> pluggy.PluginManager:
+    """The hooks of one module: registered alone, so that no other plugin can wrap them."""
     manager = pluggy.PluginManager("keyfob")
     manager.add_hookspecs(hooks)
     with isolated(owner, f"{module.__name__} broke", told=True):
         manager.register(module)
         manager.check_pending()
+    return manager
+
+
+def _call(module: ModuleType, hook: str, owner: str) -> object:
+    """What one hook of one module returns."""
+    manager = _registered(module, owner)
+    with isolated(owner, f"{module.__name__} broke", told=True):
         results = getattr(manager.hook, hook)()
     if not isinstance(results, list) or not results:  # a wrapper of its own can make anything of them
         raise PluginError(f"{owner}: {module.__name__} has no {hook}() that is marked @hookimpl and returns something")
