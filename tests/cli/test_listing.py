@@ -216,7 +216,10 @@ def keyfob_providers(): return {"shipped": {"base_url": "https://shipped.example
 """
 INSTALLED = {
     "sound": (SOUND, "[keyfob.auth]\nsound = m_sound\n[keyfob.providers]\nshipped = m_sound\n"),
-    "hears": ("def keyfob_event(event): pass", "[keyfob.events]\nlog = m_hears\n"),
+    "hears": (
+        "from keyfob.plugin import hookimpl\n@hookimpl\ndef keyfob_event(event): pass",
+        "[keyfob.events]\nlog = m_hears\n",
+    ),
     "raises": ("raise ValueError('no luck')", "[keyfob.auth]\nraises = m_raises\n"),
     "exits": ("import sys; sys.exit(0)", "[keyfob.auth]\nexits = m_exits\n"),
     "dies": ("import os; os._exit(0)", "[keyfob.auth]\ndies = m_dies\n"),
@@ -281,5 +284,5 @@ def test_a_finding_is_shown_beside_its_plugin():
     declared = Declaration("keyfob.auth", "x", "m", "third", "1", "")
     one = plugins.Listed(declared)
     assert plugins._state(one, "no luck", checked=True) == Cell("broken: no luck", "red")
-    assert plugins._state(one, None, checked=True).text == "declared, can be imported"
+    assert plugins._state(one, None, checked=True).text == "declared, can be loaded"
     assert plugins._state(plugins.Listed(declared, refused="why"), None, checked=False).text == "refused: why"

@@ -1,4 +1,4 @@
-"""The child of `keyfob plugins --check`: imports one plugin as keyfob would, and writes to stdout what is wrong.
+"""The child of a trial: loads one plugin as keyfob would, and writes to stdout what is wrong.
 
 Nothing but that reaches stdout, whatever the plugin prints. `ok` says that it is sound, so that a child that was
 ended by the plugin is told from one that found nothing.
@@ -6,44 +6,98 @@ ended by the plugin is told from one that found nothing.
 
 from __future__ import annotations
 
-import importlib
+import contextlib
+import json
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
-from keyfob.errors import PluginError
+from keyfob.errors import KeyfobError, PluginError
 from keyfob.routing.installed import Declaration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from keyfob.host import Host
+    from keyfob.providers import Provider
 
 SOUND = "ok"
 
 
-def main(arguments: list[str]) -> None:
-    """Check the declaration whose group, name, module, distribution, version and path are given."""
+def main() -> None:
+    """Check the declaration that stdin holds, in the situation that it holds."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace") as answer:
         os.dup2(2, 1)
-        answer.write(_verdict(Declaration(*arguments)))
+        task = json.load(sys.stdin)
+        answer.write(_verdict(Declaration(**task["declaration"]), task["situation"]))
 
 
-def _verdict(declaration: Declaration) -> str:
+def _verdict(declaration: Declaration, situation: Mapping[str, Any]) -> str:
     try:
         _load(declaration)
-    except PluginError as error:
+        if declaration.group == "keyfob.auth" and declaration.path:  # one that is not built in
+            _open(declaration, _host(**situation))
+    except KeyfobError as error:
         return str(error)
-    except BaseException as error:  # noqa: BLE001  # sys.exit() in a plugin is a finding, not our end
-        return f"{declaration}: {declaration.module} cannot be imported: {type(error).__name__}: {error}"
+    except BaseException as error:  # noqa: BLE001  # whatever a plugin raises is a finding, not our end
+        return f"{declaration}: {declaration.module} broke: {type(error).__name__}"
     return SOUND
 
 
 def _load(declaration: Declaration) -> None:
+    from keyfob.config.configuration import Configuration
     from keyfob.routing.plugins import Plugins
 
     plugins = Plugins([declaration])
     if declaration.group == "keyfob.auth":
         plugins.load(declaration.name)
     elif declaration.group == "keyfob.providers":
-        plugins.shipped(declaration.name)
-    elif not hasattr(importlib.import_module(declaration.module), "keyfob_event"):
-        raise PluginError(f"{declaration}: {declaration.module} has no hook keyfob_event()")
+        Configuration([], {}).entry(declaration.name, plugins.shipped(declaration.name))
+    else:
+        plugins.listener(declaration)
+
+
+def _host(codex_home: str, system: str, cache: str, profile: str | None, overrides: list[str]) -> Host:
+    from keyfob.config.places import Places
+    from keyfob.host import Host
+
+    places = Places(codex_home, system=system, cache=cache)
+    return Host(profile=profile, overrides=overrides, places=places, warn=lambda _: None)
+
+
+def _open(declaration: Declaration, host: Host) -> None:
+    """Go with each entry that needs it as far as can be gone without I/O. Raises PluginError."""
+    for name in _needing(declaration.name, host):
+        for part in _PARTS:
+            try:
+                part(host.provider(name))
+            except PluginError:
+                raise
+            except KeyfobError:  # what is wrong with the entry itself is said elsewhere
+                pass
+
+
+def _needing(key: str, host: Host) -> list[str]:
+    """The entries that go to the plugin of that key, of those for which nothing else has to be imported to say so."""
+    with contextlib.suppress(KeyfobError):
+        own = [name for name in host.configuration.user_ids if host.configuration.decides(name)]
+        return [name for name in own if _key(host.provider(name)) == key]
+    return []
+
+
+def _key(provider: Provider) -> str | None:
+    with contextlib.suppress(KeyfobError):
+        return provider.route.plugin
+    return None
+
+
+_PARTS: tuple[Callable[[Provider], object], ...] = (
+    lambda provider: provider.options,
+    lambda provider: provider.base_url,
+    lambda provider: provider.source,
+    lambda provider: provider.state(),
+)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

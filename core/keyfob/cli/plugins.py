@@ -6,18 +6,11 @@ a config key), provider (an id) or events. refused: why it is not used, or null.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from keyfob.cli import loading
 from keyfob.cli.text import Cell
+from keyfob.cli.trial import LIMIT, problems
 from keyfob.errors import EXIT_OK, EXIT_REFUSED
 from keyfob.routing.installed import Declaration
 
@@ -31,8 +24,6 @@ if TYPE_CHECKING:
 
 _HEAD = ("KIND", "NAME", "DISTRIBUTION", "VERSION", "STATE")
 _KINDS = {"keyfob.auth": "auth", "keyfob.providers": "provider", "keyfob.events": "events"}
-# Seconds that one plugin may take to be imported.
-LIMIT = 5.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +38,7 @@ class Listed:
 def arguments(parser: Parser) -> None:
     """--check and --json."""
     parser.add_argument(
-        "--check", action="store_true", help=f"import each in a process of its own, for {LIMIT:g} s at most"
+        "--check", action="store_true", help=f"load each in a process of its own, for {LIMIT:g} s at most"
     )
     parser.add_json()
     parser.epilog = "exit code: 1 if --check finds one that cannot be used."
@@ -56,25 +47,26 @@ def arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace, session: Session) -> int:
     """List them."""
     listed = _listed(session.host.plugins)
-    problems = _checked(listed, session.environ) if options.check else {}
+    found = problems([one.declaration for one in listed if one.refused is None], session) if options.check else {}
     if options.json:
-        session.terminal.document({"plugins": [_document(one, problems) for one in listed]})
+        session.terminal.document({"plugins": [_document(one, found) for one in listed]})
     else:
-        rows = [_row(one, problems, checked=options.check) for one in listed]
+        rows = [_row(one, found, checked=options.check) for one in listed]
         session.terminal.table(_HEAD if session.terminal.interactive else (), rows)
     if session.environ.get("KEYFOB_DISABLE_PLUGINS"):
         session.terminal.note("KEYFOB_DISABLE_PLUGINS is set: only the built-in plugins are used")
-    return EXIT_REFUSED if any(problems.values()) else EXIT_OK
+    return EXIT_REFUSED if any(found.values()) else EXIT_OK
 
 
 def _listed(plugins: Plugins) -> list[Listed]:
     from keyfob import __version__
     from keyfob.routing.builtin import MODULES
+    from keyfob.routing.requirements import unmet
 
     own = [Declaration("keyfob.auth", key, module, "keyfob", __version__, "") for key, module in MODULES.items()]
     return [
         *(Listed(declaration, built_in=True) for declaration in own),
-        *(Listed(declaration) for declaration in plugins.accepted),
+        *(Listed(declaration, refused=unmet(declaration)) for declaration in plugins.accepted),
         *(Listed(refusal.declaration, refused=refusal.reason) for refusal in plugins.refused),
     ]
 
@@ -96,7 +88,7 @@ def _state(one: Listed, problem: str | None, *, checked: bool) -> Cell:
     if problem:
         return Cell(f"broken: {problem}", "red")
     state = "built in" if one.built_in else "declared"
-    return Cell(f"{state}, can be imported" if checked else state, "green")
+    return Cell(f"{state}, can be loaded" if checked else state, "green")
 
 
 def _document(one: Listed, problems: Mapping[Declaration, str | None]) -> dict[str, object]:
@@ -110,53 +102,3 @@ def _document(one: Listed, problems: Mapping[Declaration, str | None]) -> dict[s
         "refused": one.refused,
         "problem": problems.get(declared),
     }
-
-
-def _checked(listed: list[Listed], environ: Mapping[str, str]) -> dict[Declaration, str | None]:
-    """What is wrong with each that is not refused, by importing it; a process for each, a few at once."""
-    heard = [one.declaration for one in listed if one.refused is None]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as workers:
-        return dict(zip(heard, workers.map(lambda one: _problem(one, environ), heard), strict=True))
-
-
-def _problem(declared: Declaration, environ: Mapping[str, str]) -> str | None:
-    """What is wrong with one plugin, or None."""
-    with tempfile.TemporaryFile() as answer:  # not a pipe, which something the plugin leaves behind could hold open
-        status = _run(declared, environ, answer.fileno())
-        answer.seek(0)
-        verdict = answer.read().decode()
-    if verdict == loading.SOUND:
-        return None
-    if status is None:
-        return f"it was not imported within {LIMIT:g} s"
-    return verdict or f"it ended the process that imported it, with status {status}"
-
-
-def _run(declared: Declaration, environ: Mapping[str, str], answer: int) -> int | None:
-    """Run the child; its status, or None if it took too long. Its folder and PYTHON* variables lend it no module."""
-    flags = ["-P", "-E", *(["-s"] if sys.flags.no_user_site else [])]
-    what = [declared.group, declared.name, declared.module, declared.distribution, declared.version, declared.path]
-    process = subprocess.Popen(
-        [sys.executable, *flags, "-m", loading.__name__, *what],
-        env=dict(environ),
-        stdin=subprocess.DEVNULL,
-        stdout=answer,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        return process.wait(LIMIT)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process, and what it started."""
-    if sys.platform == "win32":
-        process.kill()
-    else:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # it is gone
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

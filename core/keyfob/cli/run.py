@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keyfob.cli.commands import parsed, wants_json
 from keyfob.cli.terminal import Terminal
@@ -79,6 +79,17 @@ class Session:
             )
         return self._host
 
+    @property
+    def situation(self) -> dict[str, Any]:
+        """What a child needs in order to make the same host."""
+        return {
+            "profile": self._options.profile,
+            "overrides": self._options.config,
+            "codex_home": self.places.codex_home,
+            "system": self.places.system,
+            "cache": self.places.cache,
+        }
+
     def provider(self, name: str | None) -> Provider:
         """One provider, by default the default one. Raises UnknownProviderError; other faults are met in its use."""
         self._asked = True
@@ -99,17 +110,7 @@ class Session:
             from keyfob.credentials.renewals import renewals
 
             return renewals.start(renewal, known, forced=forced, wait=wait)
-        task = Task(
-            renewal.provider,
-            known.fingerprint,
-            forced,
-            wait,
-            self._options.profile,
-            self._options.config,
-            self.places.codex_home,
-            self.places.system,
-            self.places.cache,
-        )
+        task = Task(renewal.provider, known.fingerprint, forced, wait, **self.situation)
         return renew(renewal, task, self.environ)
 
     def _warn(self, fault: Fault) -> None:

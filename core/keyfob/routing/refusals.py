@@ -13,8 +13,8 @@ from keyfob.routing.installed import Declaration, canonical, stem
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# What needs no quotes in TOML, is one part of a path and of a keyring's account, and has one spelling: a file system may
-# take `Envkey` and `envkey` for one. A canonical name of a distribution (PEP 503) is such a word too.
+# What needs no quotes in TOML, is one part of a path and of a keyring's account, and has one spelling: a file system
+# may take `Envkey` and `envkey` for one. A canonical name of a distribution (PEP 503) is such a word too.
 _word = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _WORDS = "has to be of lower-case letters, digits, - and _"
 

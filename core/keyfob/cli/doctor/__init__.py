@@ -6,6 +6,7 @@ Reads only: no command is run, no issuer asked, no refresh token spent, no keyri
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ def run(options: argparse.Namespace, session: Session) -> int:
     from keyfob.cli.doctor.examinations import EXAMINATIONS
 
     session.listening = False  # what is said in passing elsewhere is a finding here
+    _try_plugins(session)
     found = [one for examination in EXAMINATIONS for one in _examined(examination, session)]
     ok = all(one.level != "problem" for one in found)
     if options.json:
@@ -41,6 +43,16 @@ def run(options: argparse.Namespace, session: Session) -> int:
     else:
         session.terminal.table((), [row for one in found for row in _rows(one, session)])
     return EXIT_OK if ok else EXIT_REFUSED
+
+
+def _try_plugins(session: Session) -> None:
+    """Have no plugin imported here that is found unsound, or slow, in a process of its own."""
+    from keyfob.cli.trial import problems
+
+    with contextlib.suppress(KeyfobError):  # it is told with the configuration
+        plugins = session.host.plugins
+        found = problems(plugins.accepted, session)
+        plugins.avoided.update({declared: problem for declared, problem in found.items() if problem})
 
 
 def _examined(examination: Examination, session: Session) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from keyfob.cli.doctor.finding import Finding
 from keyfob.errors import ConfigError, KeyfobError
+from keyfob.routing.requirements import mended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,11 +95,13 @@ def _refused(message: str, line: str) -> Finding:
 
 
 def plugins(session: Session) -> Iterator[Finding]:
-    """The plugins that are refused, and those of the entries that cannot be loaded."""
+    """The plugins that are refused, and those that cannot be loaded or opened."""
     for refusal in session.host.plugins.refused:
         declared = refusal.declaration
         message = f"`{declared.name}`, declared by {declared}, is not used: {refusal.reason}"
         yield Finding("plugins", "warning", message, "keyfob plugins")
+    for declared, problem in session.host.plugins.avoided.items():
+        yield Finding("plugins", "warning", problem, mended(declared))
     if session.environ.get("KEYFOB_DISABLE_PLUGINS"):
         message = "KEYFOB_DISABLE_PLUGINS is set: only the built-in plugins are used"
         yield Finding("plugins", "note", message, "unset KEYFOB_DISABLE_PLUGINS")

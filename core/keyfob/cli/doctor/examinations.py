@@ -9,7 +9,7 @@ EXAMINATIONS = (
     Examination("configuration", "no faults", configuration.configuration),
     Examination("Codex", "reads the same files as they are", configuration.codex),
     Examination("policy", "no rule on logins", configuration.policy),
-    Examination("plugins", "none is refused", configuration.plugins),
+    Examination("plugins", "none is refused, and each can be loaded", configuration.plugins),
     Examination("environment", "no variable stands in the way", machine.environment),
     Examination("logins", "none is stored", logins.logins),
     Examination("stores", "one place", logins.stores),
