@@ -19,10 +19,13 @@ from keyfob.clients.additions import Additions
 from keyfob.clients.origin import BaseUrl
 from keyfob.clients.signing import Signing
 from keyfob.credentials.credential import Credential
+from keyfob.credentials.event import unheard
 from keyfob.credentials.source import StaticSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from keyfob.credentials.event import Announce
 
 BASE = "https://api.example.com/v1"
 # Made once: each client would read the certificates of the machine again.
@@ -220,6 +223,7 @@ def signing(
     env_http_headers: Mapping[str, str] = {},
     query_params: Mapping[str, str] = {},
     environ: Mapping[str, str] = {},
+    announce: Announce = unheard,
 ) -> Signing:
     """A provider `corp` as a client sees it; by default its credential is the token `secret`."""
     return Signing(
@@ -229,4 +233,5 @@ def signing(
         static({"Authorization": "Bearer secret"}) if source is None else source,
         environ=environ,
         read_timeout=10,
+        announce=announce,
     )

@@ -147,6 +147,7 @@ class World:
         self.meanwhile: Callable[[], None] = lambda: None
         self.forbidden: Exception | None = None
         self.warned: list[Fault] = []
+        self.announced: list[dict[str, Any]] = []
         self.sign_in()
 
     def sign_in(self, expires_in: float = -1.0, *, issued_ago: float = LIFE, **fields: Any) -> None:
@@ -178,6 +179,9 @@ class World:
         self.now += seconds
         self.meanwhile()
 
+    def announce(self, kind: str, **about: Any) -> None:
+        self.announced.append({"kind": kind, **about})
+
     def judge(self, _: Record) -> None:
         if self.forbidden:
             raise self.forbidden
@@ -193,6 +197,7 @@ class World:
             shared=self.shared,
             command="keyfob login corp --with-api-key",
             sleep=self.sleep,
+            announce=self.announce,
         )
 
     def renewed(self, *, forced: bool = False, known: Record | None = None, store: Store | None = None) -> Record:
@@ -209,6 +214,7 @@ class World:
             clock=self.clock,
             origin=None if self.shared else "https://corp.example",
             warn=self.warned.append,
+            announce=self.announce,
         )
         login.renewal = self.renewal()
         return login

@@ -61,7 +61,7 @@ class Signing:
     def blocked(self, url: str) -> None:
         """Announce that nothing of this provider goes to `url`; of each origin once, or a loop would flood a log."""
         origin, mine = origin_of(url), object()
-        if len(self._blocked) >= _MOST_ORIGINS:
+        if origin not in self._blocked and len(self._blocked) >= _MOST_ORIGINS:
             self._blocked.clear()
         if self._blocked.setdefault(origin, mine) is mine:
             self._announce("sent-elsewhere-blocked", origin=origin)
