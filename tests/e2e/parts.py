@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-Part: TypeAlias = Literal["codex", "litellm", "openai2", "oidc", "browser"]
+Part: TypeAlias = Literal["codex", "litellm", "openai2", "oidc", "browser", "examples"]
 
 _ROOT: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -29,6 +29,7 @@ _PARTS: Final[Mapping[Part, tuple[str, str]]] = {
     "openai2": ("the OpenAI SDK 2.x", ".venvs/openai2/bin/python"),
     "oidc": ("the OAuth server with its Node.js 22", "tests/e2e/node/node_modules/node-*/bin/node"),
     "browser": ("what drives the browser", ".venvs/browser/bin/python"),
+    "examples": ("the environment of the examples", ".venvs/examples/bin/python"),
 }
 
 PROXY_MODEL: Final = "demo-model"
@@ -85,6 +86,24 @@ def browser_python() -> str:
         LookupError: it, or Chromium, is not installed; the text is `missing`'s.
     """
     return _require("browser")
+
+
+def examples_python() -> str:
+    """Return the Python of the environment with keyfob, every example, what their tests need, and mypy.
+
+    Raises:
+        LookupError: it is not installed; the text is `missing`'s.
+    """
+    return _require("examples")
+
+
+def litellm_command() -> str:
+    """Return the path of LiteLLM's command.
+
+    Raises:
+        LookupError: it is not installed; the text is `missing`'s.
+    """
+    return _require("litellm")
 
 
 def offline_environ(home: str) -> dict[str, str]:
