@@ -42,6 +42,11 @@ def provider(provider: str | None = None, /, *, host: Host | None = None) -> Pro
     return (host or default_host()).provider(provider)
 
 
+def resolved(given: str | Provider | None, host: Host | None) -> Provider:
+    """A provider that may be named or given."""
+    return given if isinstance(given, Provider) else provider(given, host=host)
+
+
 def signing_of(given: str | Provider | None, host: Host | None) -> Signing:
     """What a client needs in order to send to a provider, which may be named or given."""
-    return (given if isinstance(given, Provider) else provider(given, host=host)).signing
+    return resolved(given, host).signing

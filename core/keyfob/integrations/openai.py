@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from keyfob import api
+from keyfob.api import resolved
 from keyfob.clients.flow import through_proxy
 from keyfob.errors import KeyfobError, OriginError
-from keyfob.providers import Provider
 
 try:
     import openai
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from keyfob.clients import httpx2 as clients
     from keyfob.clients.signing import Signing
     from keyfob.host import Host
+    from keyfob.providers import Provider
 else:
     # SDK 2.x is built on httpx, 3.x on httpx2; its default client derives from that library's.
     clients = import_module(f"keyfob.clients.{openai.DefaultHttpxClient.__base__.__module__}")
@@ -56,7 +56,7 @@ class OpenAI(openai.OpenAI):
     """
 
     def __init__(self, *, provider: str | Provider | None = None, host: Host | None = None, **options: Any) -> None:
-        self._keyfob = _resolved(provider, host)
+        self._keyfob = resolved(provider, host)
         super().__init__(**_options(self._keyfob.signing, options, _client))
         _forget_environment(self, options)
 
@@ -71,7 +71,7 @@ class AsyncOpenAI(openai.AsyncOpenAI):
     """An `openai.AsyncOpenAI` for one provider; see OpenAI."""
 
     def __init__(self, *, provider: str | Provider | None = None, host: Host | None = None, **options: Any) -> None:
-        self._keyfob = _resolved(provider, host)
+        self._keyfob = resolved(provider, host)
         super().__init__(**_options(self._keyfob.signing, options, _async_client))
         _forget_environment(self, options)
 
@@ -83,10 +83,6 @@ class AsyncOpenAI(openai.AsyncOpenAI):
 
 
 # What the SDK is given
-
-
-def _resolved(provider: str | Provider | None, host: Host | None) -> Provider:
-    return provider if isinstance(provider, Provider) else api.provider(provider, host=host)
 
 
 def _options(signing: Signing, given: Mapping[str, Any], client: Callable[[Signing, Any], Any]) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""What goes on a request of a library that has transports of another kind than httpx: its URL is text, its headers a
+mapping that can be changed. Who sends such a request, and replays it, is that library's integration.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus, urlencode, urlsplit
+
+from keyfob.credentials.credential import SecretHeaders
+from keyfob.credentials.signature import Unsigned
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+    from keyfob.clients.signing import Signing
+    from keyfob.credentials.credential import Credential
+
+CONNECT = 30.0  # seconds for a connection to stand, where the caller says nothing
+UNAUTHORIZED = 401
+
+
+def covers(signing: Signing, url: str) -> bool:
+    """Whether what the entry adds may go to this URL, as it is written: these libraries may send its dot segments."""
+    return signing.covers(url) and {".", ".."}.isdisjoint(urlsplit(url).path.split("/"))
+
+
+def sign(
+    signing: Signing, credential: Credential, method: str, url: str, headers: MutableMapping[str, Any], body: bytes
+) -> str:
+    """Set on `headers` what goes with the credential; the URL to send to.
+
+    body: all of it; needed only where there is a signer.
+    """
+    if "Authorization" in headers:
+        del headers["Authorization"]  # all of them: the `pop` of a multidict leaves the others
+    signing.additions.merged(credential).set_on(headers)
+    url = _with_query(url, signing.additions.query)
+    if signing.signer is not None:
+        unsigned = Unsigned(method, url.partition("#")[0], _joined(headers), body)
+        headers.update(SecretHeaders(signing.signer.sign(unsigned, credential)))
+    return url
+
+
+def hide_query(signing: Signing, error: BaseException) -> None:
+    """Take the entry's query parameters out of the text of a library's error: they may be secret."""
+    added = urlencode(signing.additions.query)
+    if not added or added not in str(error):
+        return
+    error.args = (str(error).replace(added, "…"),)
+    if isinstance(error, OSError) and error.strerror:
+        error.strerror = error.strerror.replace(added, "…")
+    error.__cause__ = None  # it says the same
+
+
+def _with_query(url: str, query: Mapping[str, str]) -> str:
+    """The URL with these parameters; what it had before stays as it was written, but for those of the same names."""
+    if not query:
+        return url
+    parts = urlsplit(url)
+    kept = [pair for pair in parts.query.split("&") if pair and unquote_plus(pair.partition("=")[0]) not in query]
+    return parts._replace(query="&".join([*kept, urlencode(query)])).geturl()
+
+
+def _joined(headers: Mapping[str, Any]) -> dict[str, str]:
+    """Names in lower case; the values of a repeated one in one (RFC 9110, section 5.3)."""
+    joined: dict[str, str] = {}
+    for name, value in headers.items():
+        text = value if isinstance(value, str) else value.decode("latin-1")
+        before = joined.get(name.lower())
+        joined[name.lower()] = text if before is None else f"{before}, {text}"
+    return joined
