@@ -149,7 +149,10 @@ class Provider:
         plugin = self.loaded.plugin
         if isinstance(plugin, SuppliesBaseUrl):
             with self._isolated("base_url"):
-                return str(plugin.base_url(self.info, self.options, replace(self.host.context, login=login)))
+                text: object = plugin.base_url(self.info, self.options, replace(self.host.context, login=login))
+            if isinstance(text, str):
+                return text
+            raise PluginError(f"{self.loaded.owner}: base_url() of plugin `{self.route.plugin}` returned no text")
         fault = self.entry.fault(None, "there is no base_url", 'write base_url = "https://…"')
         raise ConfigError.of([fault])
 

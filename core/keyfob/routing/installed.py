@@ -101,7 +101,7 @@ def _distribution(folder: str) -> tuple[str, str]:
             fields[name] = value
         if len(fields) == 2:  # read no further: what follows is long
             return canonical(fields["Name"]), fields["Version"]
-    return canonical(stem(folder).partition("-")[0]), ""
+    return canonical(re.split(r"-(?=\d)", stem(folder))[0]), ""
 
 
 def stem(folder: str) -> str:
