@@ -33,7 +33,10 @@ COMMANDS = {
     "status": "say how one is signed in: as whom, until when, and what to do",
     "logout": "sign out: revoke a login, and remove it everywhere",
     "store": "say where logins are, and move them between file and keyring",
+    "install": "have Codex, Claude Code or kubectl ask keyfob for a provider's token",
+    "uninstall": "take back what `install` wrote, to the byte",
     "plugins": "list the plugins, and why one is not used",
+    "plugin new": "write a new plugin, with its tests",
     "config": "print the JSON Schema of the configuration files",
     "completion": "print what makes a shell complete keyfob's commands",
 }
@@ -117,7 +120,8 @@ def _named(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
 def command_named(name: str) -> Command:
     """The module of a command. Raises UsageError."""
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        begun = [each for each in COMMANDS if each.startswith(f"{name} ")]
+        near = begun or difflib.get_close_matches(name, COMMANDS, n=1)
         raise UsageError(
             f"there is no command {name!r}", hint=f"did you mean `{near[0]}`?" if near else "keyfob --help"
         )

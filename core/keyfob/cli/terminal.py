@@ -14,7 +14,7 @@ from keyfob.cli import text
 from keyfob.errors import KeyfobError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 _USUAL_WIDTH = 80
@@ -95,6 +95,12 @@ class Terminal:
         for line in lines:
             self.data(line)
 
+    def lines(self, lines: Iterable[text.Cell]) -> None:
+        """Print lines as they are, each in its style."""
+        paint = self._painted if self._colour(self.out) else text.unpainted
+        for words, style in map(text.cell, lines):
+            self.data(paint(words, style))
+
     @contextlib.contextmanager
     def stream(self) -> Iterator[Any]:
         """A function that prints bytes at once: as they are, or on a terminal without what could take hold of it."""
@@ -124,12 +130,13 @@ class Terminal:
         """Say what is wrong, and what to do about it."""
         self._say("error", str(error), hint=error.hint, code=error.code)
 
-    def show(self, line: str) -> None:
-        """Show a person an address or a code, alone on its line."""
+    def show(self, *lines: str) -> None:
+        """Show a person an address, a code or what else is to be copied, alone on its lines."""
         if self.json:
-            self._say("note", line)
+            for line in lines:
+                self._say("note", line)
         else:
-            self._print(["", f"  {text.printable(line)}", ""])
+            self._print(["", *(f"  {text.printable(line)}".rstrip() for line in lines), ""])
 
     def show_choices(self, choices: Sequence[str]) -> None:
         """Show several things to choose from, by their numbers."""

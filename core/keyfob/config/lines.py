@@ -43,10 +43,11 @@ class Lines:
     A path is the keys that lead to a value; an element of an array counts as the key "0", "1", …
     """
 
-    __slots__ = ("_offsets", "_starts")
+    __slots__ = ("_ends", "_offsets", "_starts")
 
-    def __init__(self, offsets: dict[Path, int], starts: list[int]) -> None:
+    def __init__(self, offsets: dict[Path, int], ends: dict[Path | None, int], starts: list[int]) -> None:
         self._offsets = offsets
+        self._ends = ends
         self._starts = starts
 
     def line(self, path: Path) -> int | None:
@@ -56,6 +57,14 @@ class Lines:
         """
         offset = self._offsets.get(path)
         return None if offset is None else bisect_right(self._starts, offset)
+
+    def end(self, path: Path) -> int | None:
+        """Return a 1-based line of the table with a header at `path`, or None if there is none.
+
+        None of its own keys stands below that line, and between the last of them and it are comments and blanks alone.
+        """
+        offset = self._ends.get(path)
+        return None if offset is None else bisect_right(self._starts, max(offset - 1, 0))
 
     def nearest(self, path: Path) -> int | None:
         """Return the line of the longest known prefix of `path`, or None if not even its first key is known."""
@@ -69,7 +78,8 @@ def locate(text: str) -> Lines:
     It never raises: of what is not TOML, or nested more than 64 deep, it knows less.
     """
     starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
-    return Lines(_Scan(text).document(), starts)
+    scan = _Scan(text)
+    return Lines(scan.document(), scan.ends, starts)
 
 
 class _Scan:
@@ -78,11 +88,12 @@ class _Scan:
     def __init__(self, text: str) -> None:
         self._text = text
         self._offsets: dict[Path, int] = {}
+        self.ends: dict[Path | None, int] = {}
         self._elements: dict[Path, int] = {}  # of each array of tables, how many there are up to here
 
     def document(self) -> dict[Path, int]:
         table: Path | None = ()
-        end = 0
+        end = before = 0
         while found := _statement.match(self._text, end):
             end = found.end()
             kind = found.lastgroup or ""
@@ -90,9 +101,12 @@ class _Scan:
             if kind == "plain":
                 self._enter(table, found[kind], at)
             elif kind == "header":
+                self.ends[table] = before
                 table = self._header(found[kind], at)
             else:
                 end = self._value(self._enter_all(table, found[kind], at), end)
+            before = end
+        self.ends[table] = before
         return self._offsets
 
     def _enter(self, path: Path | None, key: str, at: int) -> Path | None:

@@ -85,14 +85,17 @@ def own_like(descriptor: int, model: str) -> None:
         os.fchown(descriptor, found.st_uid, found.st_gid)
 
 
-def write(path: str, data: bytes, *, temporary: str, like: str) -> None:
+def write(path: str, data: bytes, *, temporary: str, like: str, mode: int = 0o600) -> None:
     """Replace a file by `data`, at once and durably. Raises OSError; the file is then as it was, or replaced whole.
 
-    temporary: in the same folder; one at a time may write it. like: see `own_like`.
+    temporary: in the same folder; one at a time may write it. like: see `own_like`. mode: of a file that is not ours
+    alone.
     """
     descriptor = create(temporary, like=like)
     try:
         fill(descriptor, data)
+        if mode != 0o600:
+            os.chmod(temporary, mode)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -1,0 +1,111 @@
+"""`keyfob install`: have another program ask keyfob, by a line in its own configuration; the difference is shown first.
+
+json: {"tool", "provider", "written", "remark", "files": [{"path", "diff"}]}; remark: why there is nothing to write, or
+null. Values that may be secrets are left out of the differences.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keyfob.cli.installing import claude_code, codex, kubectl
+from keyfob.cli.installing.command import command
+from keyfob.cli.installing.consent import add_consent, declined, documents
+from keyfob.cli.installing.edits import write_all
+from keyfob.cli.installing.records import Done, Installed, Records
+from keyfob.errors import EXIT_OK, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from keyfob.cli.commands import Parser
+    from keyfob.cli.installing.plan import Plan
+    from keyfob.cli.run import Session
+    from keyfob.providers import Provider
+
+TOOLS = {"codex": "Codex", "claude-code": "Claude Code", "kubectl": "kubectl"}
+
+
+def arguments(parser: Parser) -> None:
+    """Whose configuration, which provider, and whether to ask."""
+    parser.add_argument("tool", choices=tuple(TOOLS), help="whose configuration")
+    parser.add_argument("provider", metavar="PROVIDER", help="whose token it is to ask for")
+    parser.add_argument("--user", metavar="NAME", help="for kubectl: the user in the kubeconfig (default: PROVIDER)")
+    parser.add_argument("--anyway", action="store_true", help="for codex: also where it needs no help")
+    add_consent(parser)
+    parser.epilog = "keyfob uninstall takes it back. exit code: 1 if you said no; 2 if nobody could be asked."
+
+
+def run(options: argparse.Namespace, session: Session) -> int:
+    """Show the difference, ask, and write."""
+    _see_that_it_fits(options)
+    provider = session.provider(options.provider)
+    plan, records = _planned(provider, options, session), Records(session.places.codex_home, options.tool)
+    if not plan.edits:
+        return _told(plan, options, session, written=False)
+    _others(records, plan, options)
+    given = (" --anyway" if options.anyway else "") + (f" --user {options.user}" if options.user else "")
+    again = f"keyfob install {options.tool} {options.provider}{given}"
+    code = declined(plan.edits, options, session, again)
+    if code is not None:
+        _told(plan, options, session, written=False)
+        return code
+    done = tuple(map(Done.by, plan.edits))
+    new = Installed(options.provider, command(session.environ)[0], done, options.user or "")
+    with records.lock():
+        records.write([*_others(records, plan, options), new])  # first: a crash must not leave what nobody knows of
+        write_all(plan.edits)
+    return _told(plan, options, session, written=True)
+
+
+def _see_that_it_fits(options: argparse.Namespace) -> None:
+    for given, name, tool in ((options.user, "--user", "kubectl"), (options.anyway, "--anyway", "codex")):
+        if given and options.tool != tool:
+            raise UsageError(f"{name} is for {tool} alone", hint="keyfob install --help")
+
+
+def _planned(provider: Provider, options: argparse.Namespace, session: Session) -> Plan:
+    if options.tool == "codex":
+        return codex.plan(provider, session, anyway=options.anyway)
+    if options.tool == "claude-code":
+        return claude_code.plan(provider, session)
+    return kubectl.plan(provider, session, user=options.user or provider.id)
+
+
+def _others(records: Records, plan: Plan, options: argparse.Namespace) -> list[Installed]:
+    """The installations that this one leaves as they are; one that somebody has taken back by hand is none.
+
+    Raises UsageError where what this one would write is there in part, or for another provider.
+    """
+    found = records.read()
+    paths = {edit.path for edit in plan.edits}
+    own = (options.provider, options.user or "")
+    same = [
+        each
+        for each in found
+        if paths & {done.path for done in each.files}
+        and (options.tool == "claude-code" or (each.provider, each.user) == own)
+    ]
+    for each in same:
+        if any(done.stands for done in each.files):
+            message = f"{each.provider} is installed for {TOOLS[options.tool]} already, and not as it would be now"
+            raise UsageError(message, hint=f"keyfob uninstall {options.tool} {each.provider}")
+    return [each for each in found if each not in same]
+
+
+def _told(plan: Plan, options: argparse.Namespace, session: Session, *, written: bool) -> int:
+    """Say what came of it."""
+    terminal, remark = session.terminal, None if plan.edits else plan.remark
+    if options.json:
+        said = {"tool": options.tool, "provider": options.provider, "written": written, "remark": remark}
+        terminal.document({**said, "files": documents(plan.edits, session)})
+    elif remark:
+        terminal.note(f"nothing to do. {remark}", hint=plan.hint)
+    if written:
+        undo = f"keyfob uninstall {options.tool} {options.provider}"
+        terminal.note(
+            f"{TOOLS[options.tool]} asks keyfob for the token of {options.provider} now; `{undo}` takes it back"
+        )
+    for message, hint in plan.after if written else ():
+        terminal.note(message, hint=hint)
+    return EXIT_OK

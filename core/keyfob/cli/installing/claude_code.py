@@ -1,0 +1,194 @@
+"""Claude Code: `apiKeyHelper` in its `settings.json`, a shell command that prints the token.
+
+With it goes `ANTHROPIC_BASE_URL`: without one, Claude Code would send this provider's token to api.anthropic.com.
+https://code.claude.com/docs/en/llm-gateway-connect
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shlex
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from keyfob.cli.installing.command import command
+from keyfob.cli.installing.edits import Edit, newline, read
+from keyfob.cli.installing.plan import Plan, not_ready, see_that_a_token_will_do
+from keyfob.errors import ConfigError, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from keyfob.cli.run import Session
+    from keyfob.providers import Provider
+
+# Milliseconds after which it asks again; it asks after a 401 too.
+REFRESH = "300000"
+# What it appends to the base URL.
+_PATH = "/v1"
+# Credentials that go before the helper's, and would be sent to the provider instead.
+_BEFORE = ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY")
+_BLANK = " \t\r\n"
+
+
+def plan(provider: Provider, session: Session) -> Plan:
+    """What makes Claude Code ask keyfob for this provider's token and send it there. Raises ConfigError, UsageError."""
+    see_that_a_token_will_do(provider, "Claude Code")
+    path = settings(session.environ)
+    before = read(path)
+    file = Json(path, before)
+    environ = file.data.get("env", {})
+    if not isinstance(environ, dict):
+        raise file.fault("`env` is no object", file.place("env"))
+    for name in _BEFORE:
+        if environ.get(name):
+            message = f"`{name}` goes before the helper: it would be sent to {provider.base_url} instead of the token"
+            raise file.fault(message, file.place("env", name), "remove it")
+    file.put(("env",), {"ANTHROPIC_BASE_URL": _base_url(provider), "CLAUDE_CODE_API_KEY_HELPER_TTL_MS": REFRESH})
+    file.put((), {"apiKeyHelper": _shell([*command(session.environ), "token", provider.id])})
+    edits = [Edit(path, before, file.text)] if file.text != before else []
+    return Plan(edits, remark=f"{path}: Claude Code asks keyfob already", after=_after(provider, session.environ))
+
+
+def settings(environ: Mapping[str, str]) -> str:
+    """The file of the user's settings."""
+    home = environ.get("HOME") or os.path.expanduser("~")
+    return os.path.join(environ.get("CLAUDE_CONFIG_DIR") or os.path.join(home, ".claude"), "settings.json")
+
+
+def check(path: str, text: str) -> None:
+    """Raise ConfigError for what is no JSON object."""
+    Json(path, text)
+
+
+def _base_url(provider: Provider) -> str:
+    """The base URL as Claude Code wants it: it sends to /v1/messages below."""
+    return str(provider.base_url).removesuffix("/").removesuffix(_PATH)
+
+
+def _shell(words: Sequence[str]) -> str:
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+
+
+def _after(provider: Provider, environ: Mapping[str, str]) -> Sequence[tuple[str, str | None]]:
+    fields, name = provider.entry.fields, provider.id
+    before = [
+        (f"{each} is set here: Claude Code would send it to {provider.base_url} instead of the token", f"unset {each}")
+        for each in _BEFORE
+        if environ.get(each)
+    ]
+    added = (("http_headers", fields.http_headers), ("env_http_headers", fields.env_http_headers),
+             ("query_params", fields.query_params))  # fmt: skip
+    lost = [
+        (f"{name}: Claude Code does not send its {key} ({', '.join(names)})", None) for key, names in added if names
+    ]
+    return [*not_ready(provider), *before, *lost]
+
+
+class Json:
+    """One JSON object under edit: keys are put in as text, and all else stays as it is, to the byte. `text`: so far."""
+
+    def __init__(self, path: str, text: str | None) -> None:
+        self.path = path
+        self.text = text or ""
+        if not self.text.strip(_BLANK):
+            self.text = "{}\n"
+        try:
+            self.data = json.loads(self.text)
+        except json.JSONDecodeError as error:
+            fault = Fault(f"not valid JSON: {error.msg}", path=path, line=error.lineno, column=error.colno)
+            raise ConfigError.of([fault]) from None
+        except RecursionError:
+            raise self.fault("cannot be read", None) from None
+        if not isinstance(self.data, dict):
+            raise self.fault("not a JSON object", 1)
+
+    def fault(self, message: str, line: int | None, instead: str | None = None) -> ConfigError:
+        """An error at a place of this file."""
+        return ConfigError.of([Fault(message, instead, path=self.path, line=line)])
+
+    def place(self, *keys: str) -> int | None:
+        """The line of a key."""
+        at = self._start()
+        for number, key in enumerate(keys, 1):
+            found = self._members(at).get(key)
+            if found is None:
+                return None
+            if number == len(keys):
+                return self.text.count("\n", 0, found[0]) + 1
+            at = found[1]
+        return None
+
+    def put(self, keys: tuple[str, ...], values: Mapping[str, Any]) -> None:
+        """Set keys of the object at that path, at most one deep; a new one comes first. Raises ConfigError."""
+        expected = copy.deepcopy(self.data)
+        inner = expected
+        for key in keys:
+            inner = inner.setdefault(key, {})
+        lacking = {key: value for key, value in values.items() if inner.get(key) != value}
+        inner.update(values)
+        text = self.text
+        if keys and keys[0] not in self.data:
+            text = self._added(self._start(), {keys[0]: values}, depth=1)
+        elif lacking:
+            at = self._members(self._start())[keys[0]][1] if keys else self._start()
+            text = self._changed(at, lacking, depth=len(keys) + 1)
+        if json.loads(text) != expected:
+            raise self.fault("cannot be edited: a key is there twice, perhaps", None)
+        self.text, self.data = text, expected
+
+    def _start(self) -> int:
+        return self.text.index("{")
+
+    def _members(self, at: int) -> dict[str, tuple[int, int, int]]:
+        """Of the object at `at`, each key: where it starts, where its value does, and where that ends."""
+        found, decoder, at = {}, json.JSONDecoder(), self._past(at + 1)
+        while self.text[at] != "}":
+            key, end = decoder.raw_decode(self.text, at)
+            value = self._past(self._past(end) + 1)
+            _, end = decoder.raw_decode(self.text, value)
+            found[key] = (at, value, end)
+            at = self._past(end)
+            at = self._past(at + 1) if self.text[at] == "," else at
+        return found
+
+    def _past(self, at: int) -> int:
+        """Past the blanks at `at`."""
+        while self.text[at] in _BLANK:
+            at += 1
+        return at
+
+    def _changed(self, at: int, values: Mapping[str, Any], depth: int) -> str:
+        """The text with these values in the object at `at`."""
+        members = self._members(at)
+        text = self._added(at, {key: value for key, value in values.items() if key not in members}, depth)
+        moved = len(text) - len(self.text)
+        for key, value in values.items():
+            if key in members:
+                _, start, end = (each + moved for each in members[key])
+                new = json.dumps(value, ensure_ascii=False)
+                text = text[:start] + new + text[end:]
+                moved += len(new) - (end - start)
+        return text
+
+    def _added(self, at: int, values: Mapping[str, Any], depth: int) -> str:
+        """The text with new keys at the beginning of the object at `at`."""
+        if not values:
+            return self.text
+        end, unit = newline(self.text), self._unit()
+        first = self._past(at + 1)
+        lines = json.dumps(values, ensure_ascii=False, indent=unit).split("\n")[1:-1]
+        new = "".join(f"{end}{unit * (depth - 1)}{line}" for line in lines)
+        if self.text[first] == "}":
+            return f"{self.text[: at + 1]}{new}{end}{unit * (depth - 1)}{self.text[first:]}"
+        gap = "" if "\n" in self.text[at + 1 : first] else " "
+        return f"{self.text[: at + 1]}{new},{gap}{self.text[at + 1 :]}"
+
+    def _unit(self) -> str:
+        """What one level is indented by: as much as the first line that is."""
+        lines = (line for line in self.text.split("\n") if line[:1] in (" ", "\t") and line.strip())
+        first = next(lines, "  ")
+        return first[: len(first) - len(first.lstrip())]

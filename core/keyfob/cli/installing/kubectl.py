@@ -1,0 +1,165 @@
+"""kubectl: a user in the kubeconfig who gets the token from a command.
+
+https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from keyfob.cli.installing.command import command
+from keyfob.cli.installing.edits import Edit, newline, read
+from keyfob.cli.installing.plan import Plan, not_ready, see_that_a_token_will_do
+from keyfob.errors import ConfigError, Fault, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from keyfob.cli.run import Session
+    from keyfob.providers import Provider
+
+_API = "client.authentication.k8s.io/v1"
+
+
+def plan(provider: Provider, session: Session, *, user: str) -> Plan:
+    """What makes kubectl ask keyfob for this provider's token as that user. Raises ConfigError, UsageError."""
+    see_that_a_token_will_do(provider, "kubectl")
+    path = kubeconfig(session.environ)
+    before = read(path)
+    file = Kubeconfig(path, before)
+    program, *first = command(session.environ)
+    entry = {
+        "apiVersion": _API,
+        "command": program,
+        "args": [*first, "token", provider.id, "--format", "exec-credential"],
+        "interactiveMode": "Never",
+    }
+    edits = [Edit(path, before, file.text)] if file.add_user(user, entry) else []
+    remark = f"{path}: the user {user} asks keyfob already"
+    chosen = "kubectl sends the token to the server of each context that has this user"
+    use = f"kubectl config set-context --current --user={user}"
+    return Plan(edits, remark=remark, after=[*not_ready(provider), (chosen, use)])
+
+
+def kubeconfig(environ: Mapping[str, str]) -> str:
+    """The first file of KUBECONFIG, or ~/.kube/config."""
+    named = next(filter(None, environ.get("KUBECONFIG", "").split(os.pathsep)), None)
+    return (
+        os.path.abspath(named)
+        if named
+        else os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".kube", "config")
+    )
+
+
+def check(path: str, text: str) -> None:
+    """Raise ConfigError for what is no YAML mapping."""
+    Kubeconfig(path, text)
+
+
+class Kubeconfig:
+    """One kubeconfig under edit. PyYAML says where what stands; a user is put in as text, and all else stays as it is.
+
+    It is parsed once more when that is done, and has to say what it said before, with the user.
+    """
+
+    def __init__(self, path: str, text: str | None) -> None:
+        self.path = path
+        self.text = text or ""
+        self._root = self._composed()
+        self.data = self._loaded(self.text) or {}
+        if not isinstance(self.data, dict):
+            raise self._fault("not a mapping", 1)
+
+    def add_user(self, name: str, entry: Mapping[str, Any]) -> bool:
+        """Add a user with that `exec`; whether they were not there. Raises ConfigError where another has that name."""
+        users = self.data.get("users") or []
+        if not isinstance(users, list):
+            raise self._fault("`users` is no list", self._line("users"))
+        for each in users:
+            if isinstance(each, dict) and each.get("name") == name:
+                if each.get("user") == {"exec": dict(entry)}:
+                    return False
+                raise self._fault(f"there is a user {name!r} already", self._line("users"), "give --user another name")
+        new = {"name": name, "user": {"exec": dict(entry)}}
+        expected = {"apiVersion": "v1", "kind": "Config"} if not self.data else copy.deepcopy(self.data)
+        expected["users"] = [new, *users]
+        text = self._with(new)
+        if self._loaded(text) != expected:
+            raise self._fault("cannot be edited as text here", self._line("users"), "run kubectl config view --raw")
+        self.text, self.data = text, expected
+        return True
+
+    def _with(self, new: Mapping[str, Any]) -> str:
+        """The text with a user more, the first of all."""
+        end, node = newline(self.text), self._node("users")
+        if not self.data:
+            return end.join(["apiVersion: v1", "kind: Config", "users:", *_item(new, ""), ""])
+        if node is None:
+            gap = "" if self.text.endswith("\n") else end
+            return self.text + gap + end.join(["users:", *_item(new, ""), ""])
+        start, stop = node[1].start_mark.index, node[1].end_mark.index
+        if not self.data.get("users"):
+            return self.text[: node[0].end_mark.index] + end.join([":", *_item(new, "")]) + self.text[stop:]
+        if node[1].flow_style:
+            return f"{self.text[: start + 1]}{json.dumps(new)}, {self.text[start + 1 :]}"
+        at = start - node[1].start_mark.column
+        lines = _item(new, " " * node[1].start_mark.column)
+        return self.text[:at] + end.join([*lines, ""]) + self.text[at:]
+
+    def _node(self, key: str) -> Any:
+        pairs = self._root.value if self._root is not None and isinstance(self._root.value, list) else []
+        return next((pair for pair in pairs if isinstance(pair, tuple) and pair[0].value == key), None)
+
+    def _line(self, key: str) -> int | None:
+        found = self._node(key)
+        return found[0].start_mark.line + 1 if found else None
+
+    def _composed(self) -> Any:
+        return self._read(lambda yaml: yaml.compose(self.text, Loader=yaml.SafeLoader))
+
+    def _loaded(self, text: str) -> Any:
+        return self._read(lambda yaml: yaml.safe_load(text))
+
+    def _read(self, reading: Any) -> Any:
+        yaml = _yaml()
+        try:
+            return reading(yaml)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            raise self._fault(f"not valid YAML: {error.problem}", mark.line + 1 if mark else None) from None
+        except (yaml.YAMLError, ValueError, RecursionError):
+            raise self._fault("not valid YAML", None) from None
+
+    def _fault(self, message: str, line: int | None, instead: str | None = None) -> ConfigError:
+        return ConfigError.of([Fault(message, instead, path=self.path, line=line)])
+
+
+def _yaml() -> Any:
+    try:
+        import yaml
+    except ImportError:
+        raise UsageError(
+            "a kubeconfig is YAML, and PyYAML is not installed", hint="pip install 'keyfob[kubectl]'"
+        ) from None
+    return yaml
+
+
+def _item(new: Mapping[str, Any], indent: str) -> Sequence[str]:
+    """The lines of one user, as kubectl writes them; JSON's strings and lists are YAML's too."""
+    entry = new["user"]["exec"]
+    return [
+        f"{indent}- name: {_word(new['name'])}",
+        f"{indent}  user:",
+        f"{indent}    exec:",
+        *(f"{indent}      {key}: {_word(value)}" for key, value in entry.items()),
+    ]
+
+
+def _word(value: Any) -> str:
+    """A value as YAML: bare where that is read as the same."""
+    bare = isinstance(value, str) and re.fullmatch(r"[A-Za-z/][\w./-]*", value, re.ASCII)
+    return str(value) if bare and _yaml().safe_load(value) == value else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,50 @@
+"""What is to be done for one program: the edits of its files, in the order in which they are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from keyfob.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from keyfob.cli.installing.edits import Edit
+    from keyfob.providers import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The edits; none where nothing is to be done, and then `remark` says why. hint: what to do about that.
+
+    after: once it is done, what to know and what to do.
+    """
+
+    edits: Sequence[Edit] = ()
+    remark: str = ""
+    hint: str | None = None
+    after: Sequence[tuple[str, str | None]] = ()
+
+
+def see_that_a_token_will_do(provider: Provider, whom: str) -> None:
+    """Raise UsageError for a provider whose credential is no single bearer token: `whom` could not send it."""
+    if provider.signing.signer is not None:
+        raise UsageError(
+            f"{provider.id} signs each request: there is no token that {whom} could ask for",
+            hint=f"keyfob request PATH --provider {provider.id}",
+        )
+    headers = provider.state().headers
+    if headers and not any(name.lower() == "authorization" for name in headers):
+        raise UsageError(
+            f"{provider.id} is authenticated by {', '.join(headers)}, and {whom} sends a bearer token",
+            hint=f"keyfob headers {provider.id}",
+        )
+
+
+def not_ready(provider: Provider) -> list[tuple[str, str | None]]:
+    """That there is no credential yet, where that is known, and what to do."""
+    if provider.login is None:
+        return []
+    found = provider.standing(provider.login)
+    return [] if found.usable else [(f"there is no credential for {provider.id} yet ({found.state})", found.hint)]
