@@ -50,11 +50,14 @@ class TestRenewal:
         assert world.announced == [told(world, "renewal", account="me")]
 
     def test_is_not_where_another_program_was_first(self, world: World) -> None:
-        """What Codex stored while the issuer was asked is what counts; the place is told before."""
-        world.issuer.answers = [
-            lambda secret: (world.take_over(), Answer(200, b'{"access": "A9", "refresh": "R9"}'))[1]
-        ]
-        world.renewed()
+        """What Codex stored while the issuer was asked is what counts."""
+
+        def late(_: str) -> Answer:
+            world.take_over()
+            return Answer(200, b'{"access": "A9", "refresh": "R9"}')
+
+        world.issuer.answers = [late]
+        assert world.renewed().token == "A2"
         assert world.announced == []
 
     def test_is_by_whoever_finishes_it(self, world: World) -> None:

@@ -23,6 +23,7 @@ class Leftover:
     """What is still stored in one place for a provider of that name."""
 
     provider: str
+    plugin: str
     store: FileStore | KeyringStore
 
     def __str__(self) -> str:
@@ -43,7 +44,7 @@ def leftovers(session: Session, provider: str | None = None) -> list[Leftover]:
     used = {(session.host.provider(login.provider).route.plugin, login.provider) for login in logins(session)}
     stored = (each for each in _stored(home) if each not in used and provider in (None, each[1]))
     return [
-        Leftover(name, store)
+        Leftover(name, plugin, store)
         for plugin, name in stored
         for store in places(home, plugin, name, lambda _: None)
         if _holds(store)

@@ -9,6 +9,7 @@ from keyfob.cli.leftovers import leftovers
 from keyfob.cli.logins import login_of
 from keyfob.cli.text import homely
 from keyfob.credentials.ending import sign_out
+from keyfob.credentials.event import Event
 from keyfob.errors import EXIT_OK, EXIT_REFUSED, ConfigError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -56,9 +57,14 @@ def _clear(left: Sequence[Leftover], session: Session) -> bool:
             session.terminal.error(error)
             failed = True
         else:
+            session.host.announce(_ended(each, session))
             place = homely(each.store.place, session.environ.get("HOME"))
             session.terminal.note(f"{place}, which no provider uses, is removed; whoever issued it was not told")
     return failed
+
+
+def _ended(left: Leftover, session: Session) -> Event:
+    return Event("logout", left.provider, session.host.context.clock(), left.plugin, place=left.store.place)
 
 
 def _sign_out(login: Login, session: Session, *, revoke: bool, also: bool) -> bool:
