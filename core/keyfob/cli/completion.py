@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from keyfob.cli.run import Session
 
 _SHELLS = {"bash": shells.bash, "zsh": shells.zsh, "fish": shells.fish}
+# What stands for an argument in the help → how its values are found.
+_LOOKED_UP = {"PROVIDER": shells.Kind.IDS, "DATA": shells.Kind.FILES, "FOLDER": shells.Kind.FILES}
 _EPILOG = """\
 bash: write into ~/.bashrc   eval "$(keyfob completion bash)"
 zsh:  write into ~/.zshrc    eval "$(keyfob completion zsh)"
@@ -71,4 +73,4 @@ def _words(name: str) -> shells.Words:
 def _values(action: argparse.Action) -> shells.Values:
     if action.choices is not None:
         return tuple(map(str, action.choices))
-    return {"PROVIDER": shells.Kind.IDS, "DATA": shells.Kind.FILES}.get(str(action.metavar), ())
+    return _LOOKED_UP.get(str(action.metavar), ())

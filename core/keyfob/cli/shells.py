@@ -149,6 +149,10 @@ def _filled(script: str, commands: Sequence[Words], pattern: str) -> str:
     ]
     names = _after("", commands)
     after_command = [f"                {pattern.format(_quoted(''))} list={_quoted(f'{names} {_GENERAL}')} ;;"]
+    after_command += [
+        f"                {pattern.format(_quoted(word))} list={_quoted(_after(f'{word} ', commands))} ;;"
+        for word in _openings(commands)
+    ]
     for words in commands:
         more = [_after(f"{words.command} ", commands), *(name for option in words.options for name in option.names)]
         after_command.append(
@@ -162,7 +166,13 @@ def _filled(script: str, commands: Sequence[Words], pattern: str) -> str:
 def _after(begun: str, commands: Sequence[Words]) -> str:
     """The words that go on with the name of a command."""
     names = [words.command.removeprefix(begun) for words in commands if words.command.startswith(begun)]
-    return " ".join(name for name in names if " " not in name)
+    return " ".join(dict.fromkeys(name.partition(" ")[0] for name in names))
+
+
+def _openings(commands: Sequence[Words]) -> list[str]:
+    """The words that only begin a name of two."""
+    whole = [words.command for words in commands]
+    return [word for word in _after("", commands).split() if word not in whole]
 
 
 def _set(values: Values, more: Sequence[str] = ()) -> str:
@@ -178,7 +188,8 @@ def _quoted(text: str) -> str:
 
 def fish(commands: Sequence[Words]) -> str:
     """The script for fish."""
-    return _FISH + "\n".join(line for words in commands for line in _fish_lines(words))
+    begun = [f"complete -c keyfob -n __fish_use_subcommand -a {word}" for word in _openings(commands)]
+    return _FISH + "\n".join([*begun, *(line for words in commands for line in _fish_lines(words))])
 
 
 def _fish_lines(words: Words) -> Iterator[str]:
