@@ -1,0 +1,107 @@
+"""The contract kit: what every auth plugin has to do right, as tests that its author runs in three lines.
+
+    from keyfob.testing.contract import Contract
+
+    class TestPortkey(Contract):
+        key = "portkey"
+        options = {"key_env": "PORTKEY_KEY"}
+        environ = {"PORTKEY_KEY": "a-secret"}
+
+pytest runs one test for each rule; a plugin that breaks one fails with its name. Needs pytest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from keyfob.testing.answers import Answer, Received
+from keyfob.testing.contract.declaring import Declaring
+from keyfob.testing.contract.issuer import Grant, NastyIssuer, rfc6749
+from keyfob.testing.contract.issuing import Issuing
+from keyfob.testing.contract.opening import Opening
+from keyfob.testing.contract.rule import PREFIX, name_of
+from keyfob.testing.contract.secrets import Secrets
+from keyfob.testing.contract.sending import Sending, Signing
+from keyfob.testing.contract.storing import Storing
+from keyfob.testing.contract.trial import Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+__all__ = ["Answer", "Contract", "Grant", "NastyIssuer", "Received", "rules"]
+
+
+class Contract(Declaring, Opening, Secrets, Issuing, Sending, Signing, Storing):
+    """Derive a test class from it, and say what a user would write.
+
+    key: the config key; the plugin is loaded as it is installed. options: its table. environ: what its user exports;
+    `optional` names those of it that may be missing.
+
+    For a plugin that asks an issuer, `entry` or `environ` is a method that takes the issuer, which is on loopback, and
+    returns what points the plugin at it. `speak` is the issuer's dialect, where that is not RFC 6749's.
+    For a plugin that stores what it was granted, `login` returns what is stored for a grant, so that it expires in
+    `grant.expires_in` seconds; that may be negative.
+
+    entry: the keys of the whole entry, where the options are not all. module: where the plugin is, if no distribution
+    declares it. secrets: those that the entry itself holds.
+    """
+
+    key: ClassVar[str]
+    options: ClassVar[Mapping[str, Any]] = {}
+    environ: Any = {}  # noqa: RUF012  # a mapping, or a method (self, issuer) that returns one
+    optional: ClassVar[tuple[str, ...]] = ()
+    entry: Any = None  # as environ
+    module: ClassVar[str | None] = None
+    secrets: ClassVar[tuple[str, ...]] = ()
+    login: Any = None  # a method (self, grant) that returns a mapping
+
+    def speak(self, issuer: NastyIssuer, asked: Received) -> Answer:
+        """What the issuer answers to a request. It calls `issuer.grant()` where it gives a token."""
+        return rfc6749(issuer, asked)
+
+    def __init_subclass__(cls) -> None:
+        """Leave out the rules that are not about such a plugin: pytest does not collect what is None."""
+        super().__init_subclass__()
+        asks = callable(cls.entry) or callable(cls.environ)
+        about = {"any", "signer", "login", "issuer" if asks else "environment"}
+        if not asks and not cls.environ:
+            about.remove("environment")
+        for name, test in _tests(cls).items():
+            if vars(test)["about"] not in about:
+                setattr(cls, name, None)
+
+    @pytest.fixture
+    def trial(self, tmp_path: Path) -> Iterator[Trial]:
+        """What the rules work with."""
+        with NastyIssuer(self.speak) as issuer:
+            yield Trial(
+                str(tmp_path),
+                self.key,
+                issuer=issuer,
+                entry=_given(self.entry, issuer) or {self.key: dict(self.options)},
+                environ=_given(self.environ, issuer),
+                module=self.module,
+                secrets=self.secrets,
+                login=self.login,
+            )
+
+    @pytest.fixture(name="optional")
+    def _optional(self) -> tuple[str, ...]:
+        return self.optional
+
+
+def _given(what: Any, issuer: NastyIssuer) -> Any:
+    return what(issuer) if callable(what) else what
+
+
+def _tests(cls: type) -> dict[str, Callable[..., None]]:
+    members = {name: getattr(cls, name) for name in dir(cls) if name.startswith(PREFIX)}
+    return {name: member for name, member in members.items() if hasattr(member, "about")}
+
+
+def rules() -> dict[str, str]:
+    """Every rule of the kit, and what it says."""
+    return {name_of(name): (test.__doc__ or "").strip() for name, test in _tests(Contract).items()}

@@ -1,0 +1,179 @@
+"""Rules about the issuer: how often it is asked, and what comes of each of its bad days."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from keyfob import httpx as clients
+from keyfob.credentials.credential import Credential
+from keyfob.errors import CredentialError, KeyfobError
+from keyfob.testing.answers import Answer
+from keyfob.testing.contract.rule import rule, see
+from keyfob.testing.model_server import ModelServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from keyfob.testing.contract.trial import Trial
+
+_AT_ONCE: Final = 8
+_PAGE: Final = "<!doctype html><title>Sign in</title><p>Your session has ended: canary-of-the-page"
+_ODD: Final[tuple[Any, ...]] = ("3600", "soon", 0, -5, 1e18, None, True, [])
+
+
+class Issuing:
+    """An issuer is asked once, believed in nothing, and waited for by nobody who has what he needs."""
+
+    @rule("issuer")
+    def test_asked_once(self, trial: Trial) -> None:
+        """However many threads need a credential at the same moment."""
+        trial.sets_out()
+        trial.issuer.delay = 0.05
+        before, provider = len(trial.issuer.grants), trial.provider()
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            for each in [threads.submit(provider.credential) for _ in range(_AT_ONCE)]:
+                each.exception()
+        with contextlib.suppress(CredentialError):
+            provider.credential()
+        given = len(trial.issuer.grants) - before
+        see(given <= 1, f"{_AT_ONCE} threads had the issuer give {given} credentials")
+
+    @rule("issuer")
+    def test_any_thread_may_ask(self, trial: Trial) -> None:
+        """Programs have many; a source belongs to none of them."""
+        trial.sets_out()
+        provider = trial.provider()
+        provider.source  # noqa: B018  # opened in this one
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            got = [threads.submit(provider.credential) for _ in range(_AT_ONCE)]
+        see(all(each.result() for each in got), "a thread got no credential")
+
+    @rule("issuer")
+    def test_cancelling_one_request_harms_no_other(self, trial: Trial) -> None:
+        """A task that is cancelled while the issuer is slow leaves nothing locked, and nothing is lost."""
+        trial.sets_out()
+        trial.issuer.delay = 0.3
+        before = len(trial.issuer.grants)
+        with ModelServer() as models:
+            anyio.run(_cancelled_and_asked_again, trial, models)
+            see(models.received, "the request after a cancelled one was not sent")
+        given = len(trial.issuer.grants) - before
+        see(given == 1, f"a cancelled request and another had the issuer give {given} credentials")
+
+    @rule("issuer")
+    def test_401_brings_another_and_403_none(self, trial: Trial) -> None:
+        """401 says that the credential is not accepted (RFC 9110, section 15.5.2); 403 says that nothing will help."""
+        trial.sets_out(expired=False)
+        with ModelServer(answers={"models": [200, 403, 401, 200]}) as models:
+            with clients.Client(trial.at(models)) as client:
+                client.get("models")
+                trial.later(120)  # what has only just been issued is not renewed for a 401
+                before = len(trial.issuer.grants)
+                client.get("models")
+                see(len(trial.issuer.grants) == before, "after a 403 the issuer was asked for another credential")
+                client.get("models")
+            see(len(trial.issuer.grants) == before + 1, "after a 401 the issuer was not asked for another credential")
+            old, new = (dict(request.headers) for request in models.received[-2:])
+            see(old != new, "after a 401 the request was replayed with what had just been refused")
+
+    @rule("issuer")
+    def test_expiry_is_in_epoch_seconds(self, trial: Trial) -> None:
+        """Not in seconds from now, not in milliseconds, and not in this machine's time zone."""
+        trial.sets_out()
+        with _far_from_greenwich():
+            expires_at = trial.provider().credential().expires_at
+        see(expires_at is not None, "the issuer says that the token is good for an hour; expires_at is None")
+        away = (expires_at or 0.0) - time.time()
+        see(3000 < away <= 3700, f"a token that is good for 3600 s is said to be good for {away:.0f} s")
+
+    @rule("issuer")
+    def test_odd_lifetimes_break_nothing(self, trial: Trial) -> None:
+        """Issuers write them as text, leave them out, or get them wrong."""
+        for odd in _ODD:
+            trial.sets_out()
+            trial.issuer.expires_in = odd
+            _credential_or_error(trial, f"expires_in = {odd!r}")
+
+    @rule("issuer")
+    def test_a_page_is_no_token(self, trial: Trial) -> None:
+        """A login page with status 200 is what a proxy answers when a session has ended."""
+        text = _refused(trial, Answer(200, {"Content-Type": "text/html"}, _PAGE), "a page of HTML with status 200")
+        see("canary-of-the-page" not in text, "the error repeats what the issuer sent")
+
+    @rule("issuer")
+    def test_a_refusal_is_told(self, trial: Trial) -> None:
+        """As an error of a credential, which callers know."""
+        _refused(trial, Answer(400, body={"error": "invalid_grant"}), "the error invalid_grant")
+        _refused(trial, Answer(503, body=_PAGE), "a 503")
+
+    @rule("issuer")
+    def test_it_recovers_from_a_connection_that_died(self, trial: Trial) -> None:
+        """The request was received, the answer was not: an error, and the next one is asked again."""
+        trial.sets_out()
+        trial.issuer.instead = [Answer(close=True)]
+        provider = trial.provider()
+        with contextlib.suppress(CredentialError):
+            provider.credential()
+        trial.later(3600)  # and not at once
+        see(isinstance(provider.credential(), Credential), "after a connection that died there is no credential")
+
+    @rule("issuer")
+    def test_the_issuer_is_not_followed_elsewhere(self, trial: Trial) -> None:
+        """A redirect of the token endpoint would take the secret along (RFC 9700, section 4.12)."""
+        trial.sets_out()
+        with ModelServer() as elsewhere:
+            trial.issuer.instead = [Answer(307, {"Location": f"{elsewhere.origin}/token"})] * 4
+            with contextlib.suppress(CredentialError):
+                trial.provider().credential()
+            see(not elsewhere.received, "what was meant for the issuer went where the issuer's redirect led")
+        trial.issuer.instead = []
+
+
+async def _cancelled_and_asked_again(trial: Trial, models: ModelServer) -> None:
+    async with clients.AsyncClient(trial.at(models)) as client:
+        with anyio.move_on_after(0.1):
+            await client.get("models")
+        await client.get("models")
+
+
+def _refused(trial: Trial, answer: Answer, what: str) -> str:
+    """What is raised where the issuer answers so and nothing else."""
+    trial.sets_out()
+    trial.issuer.instead = [answer] * 8
+    try:
+        trial.provider().credential()
+    except CredentialError as error:
+        return f"{error} {error.hint}"
+    finally:
+        trial.issuer.instead = []
+    raise AssertionError(f"{what} of the issuer is taken for a credential")
+
+
+def _credential_or_error(trial: Trial, what: str) -> None:
+    try:
+        trial.provider().credential()
+    except CredentialError:
+        return
+    except KeyfobError as error:
+        raise AssertionError(f"{what} breaks it: {error}") from error
+
+
+@contextlib.contextmanager
+def _far_from_greenwich() -> Iterator[None]:
+    """Half a day's difference between this machine's time of day and that of others, where the system has that."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "Pacific/Kiritimati"
+    if hasattr(time, "tzset"):
+        time.tzset()
+    try:
+        yield
+    finally:
+        os.environ.pop("TZ") if before is None else os.environ.update(TZ=before)
+        if hasattr(time, "tzset"):
+            time.tzset()

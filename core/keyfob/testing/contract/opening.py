@@ -1,0 +1,122 @@
+"""Rules about the source: what it may do, and when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from keyfob.credentials.credential import Credential
+from keyfob.errors import CredentialError
+from keyfob.plugin import State, Unsigned
+from keyfob.testing.contract.rule import only_for, rule, see
+from keyfob.testing.contract.watching import watched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keyfob.credentials.source import CredentialSource
+    from keyfob.providers import Provider
+    from keyfob.testing.contract.trial import Trial
+
+
+class Opening:
+    """Opening a source is free, looking at it too; only `get` may take time."""
+
+    @rule()
+    def test_open_does_no_io(self, trial: Trial) -> None:
+        """Whoever makes a client has asked for nothing yet."""
+        provider = trial.provider()
+        provider.options  # noqa: B018  # reading it is what imports and checks
+        _idle(trial, "open()", lambda: provider.source)
+
+    @rule()
+    def test_peek_does_no_io(self, trial: Trial) -> None:
+        """It is called for each request, in the event loop too: it never blocks and never raises."""
+        for environ in (trial.environ, {}):
+            source = own_source(trial.provider(environ))
+            _idle(trial, "peek()", source.peek)
+        source = own_source(trial.provider())
+        source.get()
+        held = _idle(trial, "peek() after get()", source.peek)
+        see(held is None or isinstance(held, Credential), f"peek() returns a {type(held).__name__}")
+
+    @rule()
+    def test_state_tells_without_io(self, trial: Trial) -> None:
+        """`keyfob providers` asks each plugin, and neither runs, asks nor unlocks anything."""
+        for environ in (trial.environ, {}):
+            provider = trial.provider(environ)
+            provider.options  # noqa: B018
+            state = _idle(trial, "state()", provider.state)
+            see(isinstance(state, State), f"state() returns a {type(state).__name__}")
+            trial.see_that_none_is_shown(f"{state} {state.summary} {state.comes_from}", "state()")
+
+    @rule("environment")
+    def test_environment_is_read_when_asked(self, trial: Trial) -> None:
+        """A variable that is set anew counts from the next request on, in a program that runs for weeks."""
+        environ = dict(trial.environ)
+        provider = trial.provider(environ)
+        before = _sent(provider)
+        environ.update({name: value.swapcase() for name, value in environ.items()})
+        see(_sent(provider) != before, "a changed environment changes nothing: it was read when the source was opened")
+
+    @rule("environment")
+    def test_missing_variables_are_named(self, trial: Trial, optional: tuple[str, ...]) -> None:
+        """Nothing is sent without what a credential is made of, and whoever reads the error knows what to set."""
+        for name in trial.environ:
+            if name not in optional:
+                _see_that_it_is_missed(trial.provider(trial.without(name)), name)
+
+    @rule()
+    def test_unasked_it_keeps_what_it_has(self, trial: Trial) -> None:
+        """Two requests are sent with one credential, the same object, for as long as nothing is known against it."""
+        source = trial.provider().source
+        see(source.get() is source.get(), "get() makes another credential each time")
+
+
+def own_source(provider: Provider) -> CredentialSource:
+    """The plugin's own, without what keyfob puts around it; of stored logins keyfob's."""
+    plugin: Any = provider.loaded.plugin
+    if not hasattr(plugin, "open"):
+        return provider.source
+    source: CredentialSource = plugin.open(provider.info, provider.options, provider.context)
+    return source
+
+
+def _idle(trial: Trial, what: str, call: Callable[[], Any]) -> Any:
+    """What a call returns that may do nothing to the world."""
+    asked = len(trial.issuer.asked)
+    with watched() as seen:
+        try:
+            result = call()
+        except CredentialError:
+            raise
+        except Exception as error:  # any plugin may raise anything
+            raise AssertionError(f"{what} raises {type(error).__name__}") from error
+    see(not seen, f"{what} does I/O: {', '.join(sorted({event for event, _ in seen}))}")
+    see(len(trial.issuer.asked) == asked, f"{what} asks the issuer")
+    return result
+
+
+def _sent(provider: Provider) -> dict[str, str]:
+    """The headers that a request gets now."""
+    if provider.signing.signer is not None:
+        return signature_of(provider, "https://trial.invalid/v1/models")
+    return dict(provider.headers())
+
+
+def signature_of(provider: Provider, url: str, method: str = "GET", body: bytes = b"") -> dict[str, str]:
+    """What a signing plugin puts on a request."""
+    signer = provider.signing.signer
+    only_for(signer is not None, "plugins that sign each request")
+    credential = provider.credential()
+    assert signer is not None  # noqa: S101  # for the type checker
+    return dict(signer.sign(Unsigned(method, url, {"host": "trial.invalid"}, body), credential))
+
+
+def _see_that_it_is_missed(provider: Provider, name: str) -> None:
+    try:
+        provider.credential()
+    except CredentialError as error:
+        told = f"{error} {error.hint or ''}"
+        see(name in told, f"without {name} the error does not name it: {type(error).__name__}: {error}")
+    else:
+        raise AssertionError(f"without {name} there is a credential all the same")

@@ -1,0 +1,100 @@
+"""Rules about requests: what arrives, where, and what does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from keyfob import httpx as clients
+from keyfob.testing.answers import Answer
+from keyfob.testing.contract.opening import signature_of
+from keyfob.testing.contract.rule import rule, see
+from keyfob.testing.contract.watching import places, watched
+from keyfob.testing.model_server import ModelServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from keyfob.testing.answers import Received
+    from keyfob.testing.contract.trial import Trial
+
+_BODY: Final = b'{"input": "' + b"0123456789" * 1000 + b'"}'
+# What an HTTP client sends of its own.
+_CLIENTS: Final = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-length", "content-type"}
+
+
+class Sending:
+    """A request is authenticated, arrives as it was sent, and its credential goes nowhere else."""
+
+    @rule()
+    def test_requests_are_authenticated(self, trial: Trial) -> None:
+        """Headers arrive that are not the HTTP client's own, and where they are known, as they are known."""
+        with ModelServer() as models, clients.Client(trial.at(models)) as client:
+            client.get("models")
+            (received,) = models.received
+        own = {name.lower() for name, _ in received.headers} - _CLIENTS
+        see(own, "the request arrives without a header that would authenticate it")
+
+    @rule()
+    def test_bodies_arrive_whole(self, trial: Trial) -> None:
+        """As bytes, which are replayed after a 401, and from a generator, which cannot be."""
+        with ModelServer(answers={"responses": [401, 200]}) as models:
+            with clients.Client(trial.at(models)) as client:
+                client.post("responses", content=_BODY)
+                client.post("responses", content=_pieces())
+            for received in models.received:
+                see(received.body == _BODY, f"a body of {len(_BODY)} bytes arrives as one of {len(received.body)}")
+
+    @rule()
+    def test_its_credential_goes_nowhere_else(self, trial: Trial) -> None:
+        """A redirect of the model server takes nothing along, and nobody is spoken to but it and the issuer."""
+        with ModelServer() as elsewhere, watched() as seen:
+            away = Answer(307, {"Location": f"{elsewhere.origin}/v1/models"})
+            with ModelServer(answers={"models": [away]}) as models:
+                provider = trial.at(models)
+                with clients.Client(provider, follow_redirects=True) as client:
+                    client.get("models")
+                _see_that_nothing_came_along(trial, models.received[0], elsewhere.received[0])
+            known = {server.split("//")[1] for server in (models.origin, elsewhere.origin, trial.issuer.url)}
+        strangers = places(seen) - known
+        see(not strangers, f"it speaks to {', '.join(sorted(strangers))}")
+
+
+class Signing:
+    """The headers of a signing plugin are made of the request, and of nothing that takes time."""
+
+    @rule("signer")
+    def test_sign_does_no_io(self, trial: Trial) -> None:
+        """It is called in the event loop; what takes time belongs into `keys`, or `get`."""
+        signature_of(trial.provider(), "https://trial.invalid/v1/models")
+        provider = trial.provider()
+        provider.credential()
+        with watched() as seen:
+            signature_of(provider, "https://trial.invalid/v1/models")
+        see(not seen, f"sign() does I/O: {', '.join(sorted({event for event, _ in seen}))}")
+
+    @rule("signer")
+    def test_signatures_are_of_their_request(self, trial: Trial) -> None:
+        """One that fits two requests lets whoever sees it send another."""
+        provider = trial.provider()
+        models = signature_of(provider, "https://trial.invalid/v1/models")
+        files = signature_of(provider, "https://trial.invalid/v1/files")
+        see(models != files, "two requests to different addresses get the same signature")
+
+    @rule("signer")
+    def test_sign_leaves_the_request_alone(self, trial: Trial) -> None:
+        """It returns what is to be set, and no header that says how the message is framed (RFC 9112, section 6)."""
+        headers = signature_of(trial.provider(), "https://trial.invalid/v1/models", "POST", _BODY)
+        framing = {"content-length", "transfer-encoding", "connection"} & {name.lower() for name in headers}
+        see(not framing, f"sign() sets {', '.join(sorted(framing))}")
+
+
+def _pieces() -> Iterator[bytes]:
+    for at in range(0, len(_BODY), 1000):
+        yield _BODY[at : at + 1000]
+
+
+def _see_that_nothing_came_along(trial: Trial, there: Received, elsewhere: Received) -> None:
+    own: dict[str, Any] = {name.lower(): value for name, value in there.headers if name.lower() not in _CLIENTS}
+    along = [name for name, value in elsewhere.headers if own.get(name.lower()) == value]
+    see(not along, f"a redirect to another origin takes {', '.join(along)} along")
+    trial.see_that_none_is_shown(repr(elsewhere.headers) + elsewhere.query, "what a redirect to another origin takes")

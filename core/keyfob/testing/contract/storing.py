@@ -1,0 +1,167 @@
+"""Rules about stored logins: kept whole, renewed once, and worth nothing when they are damaged."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from keyfob.credentials.record import Rotation
+from keyfob.errors import DamagedLoginError, KeyfobError, UnsupportedLoginError
+from keyfob.plugin import About
+from keyfob.testing.answers import Received
+from keyfob.testing.contract import racer
+from keyfob.testing.contract.rule import only_for, rule, see
+
+if TYPE_CHECKING:
+    from keyfob.credentials.record import Records
+    from keyfob.testing.contract.trial import Trial
+
+_PROCESSES: Final = 4
+_DAMAGED: Final[tuple[dict[str, Any], ...]] = ({}, {"unknown": 1}, {"unknown": {"deep": [None]}})
+
+
+class Storing:
+    """What somebody signed in for outlives programs, crashes and upgrades."""
+
+    @rule("login")
+    def test_damaged_logins_are_told(self, trial: Trial) -> None:
+        """As DamagedLoginError, which says what to do: not as a KeyError, and not as a login."""
+        records, data = _records(trial), _data(trial)
+        broken = [{**data, name: [value]} for name, value in data.items() if isinstance(value, str)]
+        for damaged in (*_DAMAGED, *broken):
+            try:
+                records.read(damaged)
+            except (DamagedLoginError, UnsupportedLoginError):
+                continue
+            except Exception as error:  # any plugin may raise anything
+                raise AssertionError(f"read() raises {type(error).__name__} for a damaged login") from error
+            see(damaged in broken, f"read() takes {json.dumps(damaged)} for a login")
+
+    @rule("login")
+    def test_a_login_is_told_without_its_secrets(self, trial: Trial) -> None:
+        """`keyfob status` shows what `about` returns."""
+        records = _records(trial)
+        about = records.about(records.read(_data(trial)))
+        see(isinstance(about, About), f"about() returns a {type(about).__name__}")
+        trial.see_that_none_is_shown(repr(about), "about()")
+
+    @rule("login")
+    def test_unknown_fields_are_kept(self, trial: Trial) -> None:
+        """A renewal keeps what a later version, or another program, has added to the login."""
+        rotation, data = _rotation(trial), {**_data(trial), "added-later": {"by": "somebody"}}
+        renewed = rotation.absorb(rotation.read(data), _answer(trial))
+        see(renewed.get("added-later") == {"by": "somebody"}, "absorb() drops a field that it does not know")
+
+    @rule("login")
+    def test_an_unrotated_refresh_token_is_kept(self, trial: Trial) -> None:
+        """An answer without one says that the old one stays (RFC 6749, section 6)."""
+        rotation, data, answer = _rotation(trial), _data(trial), _answer(trial)
+        renewal = trial.issuer.grants[-1].refresh_token
+        without = {name: value for name, value in answer.items() if value != renewal}
+        renewed = rotation.read(rotation.absorb(rotation.read(data), without))
+        see(renewed.secret == rotation.read(data).secret, "after an answer without a refresh token the old one is gone")
+
+    @rule("login")
+    def test_a_worthless_answer_is_refused(self, trial: Trial) -> None:
+        """It must not take the place of a login: absorb() raises ValueError."""
+        rotation = _rotation(trial)
+        record = rotation.read(_data(trial))
+        for worthless in ({}, {"error": "temporarily_unavailable"}):
+            try:
+                rotation.absorb(record, worthless)
+            except ValueError:
+                continue
+            raise AssertionError(f"absorb() takes {json.dumps(worthless)} for a renewed login")
+
+    @rule("login")
+    def test_anything_can_be_revoked(self, trial: Trial) -> None:
+        """`revocation` is asked about issuer's answers alone too, whatever they hold."""
+        rotation = _rotation(trial)
+        for data in (_data(trial), _answer(trial), {}, {"unknown": [1]}):
+            try:
+                rotation.revocation(data)
+            except KeyfobError:
+                continue
+            except Exception as error:
+                raise AssertionError(f"revocation() raises {type(error).__name__}") from error
+
+    @rule("login")
+    def test_no_token_is_presented_twice(self, trial: Trial) -> None:
+        """Processes that find an expired login at the same moment renew it once, and all of them go on."""
+        only_for(isinstance(_records(trial), Rotation), "plugins whose logins are renewed")
+        trial.sets_out()
+        trial.issuer.delay = 0.1
+        before = len(trial.issuer.grants)
+        _raced(trial)
+        see(not trial.issuer.reused, "a refresh token was presented a second time, which ends the login of everybody")
+        given = len(trial.issuer.grants) - before
+        see(given == 1, f"{_PROCESSES} processes renewed one login {given} times")
+
+
+def _records(trial: Trial) -> Records:
+    login = trial.provider().login
+    only_for(login is not None, "plugins that store logins")
+    assert login is not None  # noqa: S101  # for the type checker
+    return login.records
+
+
+def _rotation(trial: Trial) -> Rotation:
+    records = _records(trial)
+    only_for(isinstance(records, Rotation), "plugins whose logins are renewed")
+    assert isinstance(records, Rotation)  # noqa: S101  # for the type checker
+    return records
+
+
+def _data(trial: Trial) -> dict[str, Any]:
+    """The login that is stored, as its plugin wrote it."""
+    login = trial.provider().login
+    only_for(login is not None, "plugins that store logins")
+    assert login is not None  # noqa: S101  # for the type checker
+    if login.store.read() is None:
+        _make_one(trial, login.records)
+    data = login.store.read()
+    see(data is not None, "no login is stored: `login` of this test has to say what is")
+    return {name: value for name, value in (data or {}).items() if name != "origin"}
+
+
+def _make_one(trial: Trial, records: Records) -> None:
+    """As its user would, with a key, or as a program that needs nobody."""
+    if records.methods:
+        trial.store(records.made(records.methods[0], trial.issuer.grant().token))
+    else:
+        trial.provider().credential()
+
+
+def _answer(trial: Trial) -> dict[str, Any]:
+    """What the issuer answers to the renewal of the stored login, in its own words."""
+    rotation = _rotation(trial)
+    exchange = rotation.exchange(rotation.read(_data(trial)), "proactive_expiry")
+    address = urlsplit(exchange.url)
+    asked = Received(exchange.method, address.path, address.query, tuple(exchange.headers.items()), exchange.body)
+    body = trial.issuer.answer(asked).body
+    return dict(json.loads(body) if isinstance(body, bytes | str) else body)
+
+
+def _raced(trial: Trial) -> None:
+    """Let processes need the login at the same moment, and see that none fails."""
+    file = os.path.join(trial.folder, "race.json")
+    with open(file, "w", encoding="utf-8") as out:
+        json.dump(trial.specification(), out)
+    racing = [_racing(file) for _ in range(_PROCESSES)]
+    for process in racing:
+        process.stdout.readline()
+    for process in racing:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in racing:
+        _, told = process.communicate(timeout=60)
+        see(process.returncode == 0, f"one of {_PROCESSES} processes got no credential: {told.strip()[-300:]}")
+
+
+def _racing(file: str) -> Any:  # a Popen whose pipes are there
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, racer.__file__, file], stdin=pipe, stdout=pipe, stderr=pipe, text=True)

@@ -1,0 +1,155 @@
+"""One trial of a plugin: an issuer, and providers of hosts that know nothing but this."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from keyfob.config.places import Places
+from keyfob.credentials.saving import save
+from keyfob.routing.builtin import MODULES
+from keyfob.routing.plugins import Plugins
+from keyfob.testing.hosts import GivenHost, declared_here
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from keyfob.providers import Provider
+    from keyfob.testing.contract.issuer import Grant, NastyIssuer
+    from keyfob.testing.model_server import ModelServer
+
+ID = "trial"
+NOWHERE = "https://trial.invalid/v1"
+# Shorter values are names and switches, and stand in texts by chance.
+_LEAST = 6
+
+
+class Trial:
+    """What the rules work with.
+
+    entry: the keys of the provider's entry; its base URL is the kit's. environ: what its user exports. module: where
+    the plugin is, if no distribution declares it. secrets: those of the entry. login: what is stored for a grant; None
+    for a plugin whose logins are none, or are not made of grants.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        key: str,
+        *,
+        issuer: NastyIssuer,
+        entry: Mapping[str, Any],
+        environ: Mapping[str, str],
+        module: str | None = None,
+        secrets: tuple[str, ...] = (),
+        login: Callable[[Grant], Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.folder, self.key, self.module = folder, key, module
+        self.issuer, self.entry, self.environ = issuer, dict(entry), dict(environ)
+        self._secrets, self._login = secrets, login
+        self._ahead = 0.0  # seconds
+        self._base_url = NOWHERE
+        self._stored: Mapping[str, Any] | None = None
+        if login is not None:
+            self.store(login(issuer.grant()))
+
+    def sets_out(self, *, expired: bool = True) -> None:
+        """Begin anew. expired: what is stored has expired, so that the next credential takes the issuer."""
+        self._ahead = 0.0
+        if self._login is not None:
+            self.store(self._login(self.issuer.grant(-60 if expired else 3600)))
+        else:
+            self._forget()
+
+    def later(self, seconds: float) -> None:
+        """Have that much time pass, for providers that are there already, too."""
+        self._ahead += seconds
+
+    def _forget(self) -> None:
+        """What a program signed in for by itself."""
+        login = self.provider().login
+        if login is not None:
+            with login.store.lock(), login.store.writing():
+                login.store.remove()
+                login.store.clear()
+
+    def _clock(self) -> float:
+        return time.time() + self._ahead
+
+    def specification(self) -> dict[str, Any]:
+        """All that a host is made of, for another process too: the arguments of `host_of`."""
+        entry = {"base_url": self._base_url, **self.entry}
+        data = {"cli_auth_credentials_store": "file", "model_providers": {ID: entry}}
+        return {
+            "folder": self.folder,
+            "data": data,
+            "environ": self.environ,
+            "key": self.key,
+            "module": self.module,
+        }
+
+    def provider(self, environ: Mapping[str, str] | None = None) -> Provider:
+        """The provider, of a host that knows what a new process would."""
+        made = self.specification()
+        return host_of(**made if environ is None else {**made, "environ": environ}, clock=self._clock).provider(ID)
+
+    def store(self, data: Mapping[str, Any]) -> None:
+        """Store that login, as if somebody had just signed in."""
+        login = self.provider().login
+        if login is None:
+            raise AssertionError(f"`login` is given, but the plugin `{self.key}` stores none: it has no `records`")
+        save(login, data, replace_damaged=True)
+        self._stored = data
+
+    def at(self, models: ModelServer) -> Provider:
+        """The provider, with requests that go to that server; a login is for the origin that it was stored for."""
+        self._base_url = models.base_url
+        if self._stored is not None:
+            self.store(self._stored)
+        return self.provider()
+
+    def without(self, name: str) -> dict[str, str]:
+        """The environment without that variable."""
+        return {key: value for key, value in self.environ.items() if key != name}
+
+    @property
+    def canaries(self) -> Iterator[str]:
+        """Every secret that there is: of the environment, of the entry, and what the issuer gave."""
+        for value in (*self.environ.values(), *self._secrets):
+            if len(value) >= _LEAST and not value.startswith(("http://", "https://", os.sep)):
+                yield value
+        for given in self.issuer.grants:
+            yield from (given.token, given.refresh_token)
+
+    def see_that_none_is_shown(self, text: str, where: str) -> None:
+        """Fail if a secret stands in a text, as it is or as JSON and Python would write it."""
+        for canary in self.canaries:
+            written = {canary, json.dumps(canary)[1:-1], repr(canary)[1:-1]}
+            if any(each in text for each in written):
+                raise AssertionError(f"{where} shows a secret (which one is not said here)")
+
+    @property
+    def loaded_from(self) -> str:
+        """The module of the plugin. Raises PluginError."""
+        if self.module is not None or self.key in MODULES:
+            return self.module or MODULES[self.key]
+        declaration = self.provider().host.plugins.declared("keyfob.auth", self.key)
+        if declaration is None:
+            raise AssertionError(f"no installed distribution declares `{self.key}` in the group keyfob.auth")
+        return declaration.module
+
+
+def host_of(
+    folder: str,
+    data: Mapping[str, Any],
+    environ: Mapping[str, str],
+    key: str,
+    module: str | None,
+    clock: Callable[[], float] = time.time,
+) -> GivenHost:
+    """A host of this configuration, with the plugin as installed, or from `module`."""
+    places = Places(folder, system=os.path.join(folder, "system"), cache=os.path.join(folder, "cache"))
+    plugins = None if module is None else Plugins([declared_here(key, module)])
+    return GivenHost(data, environ, plugins=plugins, places=places, clock=clock)
