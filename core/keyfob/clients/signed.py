@@ -21,8 +21,21 @@ UNAUTHORIZED = 401
 
 
 def covers(signing: Signing, url: str) -> bool:
-    """Whether what the entry adds may go to this URL, as it is written: these libraries may send its dot segments."""
-    return signing.covers(url) and {".", ".."}.isdisjoint(urlsplit(url).path.split("/"))
+    """Whether what the entry adds may go to this URL, as it is written: these libraries may send its dot segments.
+
+    If not, that is announced.
+    """
+    covered = signing.covers(url) and {".", ".."}.isdisjoint(urlsplit(url).path.split("/"))
+    if not covered:
+        signing.blocked(url)
+    return covered
+
+
+def stays(signing: Signing, refused: Credential, newer: Credential, *, replayable: bool) -> bool:
+    """Whether a 401 stays the answer: there is no other credential, which is announced, or no body to replay."""
+    if newer is refused:
+        signing.refused(refused)
+    return newer is refused or not replayable
 
 
 def sign(

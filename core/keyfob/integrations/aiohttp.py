@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from keyfob.api import resolved, signing_of
 from keyfob.clients.flow import MAX_REPLAYS, landed
-from keyfob.clients.signed import CONNECT, UNAUTHORIZED, covers, hide_query, sign
+from keyfob.clients.signed import CONNECT, UNAUTHORIZED, covers, hide_query, sign, stays
 from keyfob.errors import UsageError
 
 try:
@@ -27,6 +27,8 @@ except ModuleNotFoundError as error:
     raise ImportError("keyfob.integrations.aiohttp needs aiohttp: pip install 'aiohttp>=3.12.7'") from error
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
     from keyfob.credentials.credential import Credential
@@ -71,17 +73,33 @@ class Middleware:
         if self._direct:
             request.proxy = request.proxy_auth = request.proxy_headers = None
         body = await self._read(request) if self._signing.signer is not None else b""
-        refused = self._signing.peek() or await landed(self._signing.start())
-        response = await self._sent(request, handler, refused, body)
+
+        async def send(credential: Credential) -> ClientResponse:
+            return await self._sent(request, handler, credential, body)
+
+        credential = self._signing.peek() or await landed(self._signing.start())
+        return await self._replayed(send, credential, await send(credential), replayable=_replayable(request))
+
+    async def _replayed(
+        self,
+        send: Callable[[Credential], Awaitable[ClientResponse]],
+        refused: Credential,
+        response: ClientResponse,
+        *,
+        replayable: bool,
+    ) -> ClientResponse:
         try:
             for _ in range(MAX_REPLAYS):
                 if response.status != UNAUTHORIZED:
                     break
                 newer = await landed(self._signing.start(refused))
-                if newer is refused or not _replayable(request):
+                if stays(self._signing, refused, newer, replayable=replayable):
                     break
                 response.release()
-                response, refused = await self._sent(request, handler, newer, body), newer
+                response, refused = await send(newer), newer
+            else:
+                if response.status == UNAUTHORIZED:
+                    self._signing.refused(refused)
         except BaseException:
             response.close()
             raise

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from keyfob.api import resolved, signing_of
 from keyfob.clients.flow import MAX_REPLAYS
-from keyfob.clients.signed import CONNECT, UNAUTHORIZED, covers, hide_query, sign
+from keyfob.clients.signed import CONNECT, UNAUTHORIZED, covers, hide_query, sign, stays
 
 try:
     import requests
@@ -83,10 +83,13 @@ class Adapter(BaseAdapter):
                 if response.status_code != UNAUTHORIZED:
                     break
                 newer = self._signing.get(refused)
-                if newer is refused or not isinstance(request.body, bytes | str | None):
+                if stays(self._signing, refused, newer, replayable=isinstance(request.body, bytes | str | None)):
                     break
                 response.close()
                 response, refused = self._sent(request, newer, options), newer
+            else:
+                if response.status_code == UNAUTHORIZED:
+                    self._signing.refused(refused)
         except BaseException:
             response.close()
             raise
