@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from keyfob.errors import PluginError
@@ -16,10 +17,8 @@ if TYPE_CHECKING:
 def refuse_stray(module: str, owner: str, site_folders: Sequence[str]) -> None:
     """Raise PluginError if importing `module` would run a file that nobody installed.
 
-    site_folders: where installers write to. A module that is loaded has been run already.
+    site_folders: where installers write to. A module that is loaded has been run already, and so have its packages.
     """
-    if module.partition(".")[0] in sys.modules:
-        return
     found = _first_file(module, None)
     if found is not None and not _same(found, _first_file(module, _install_folders(site_folders))):
         message = f"{owner}: {module} would be imported from {found}, where nothing is installed"
@@ -29,18 +28,23 @@ def refuse_stray(module: str, owner: str, site_folders: Sequence[str]) -> None:
 def _first_file(module: str, path: Sequence[str] | None) -> str | None:
     """The file that importing `module` runs first, looked for in `path` (None: sys.path). Runs nothing.
 
-    A namespace package is no file, so what it holds is looked at.
+    A package that is loaded is not run again, and a namespace package is no file: what they hold is looked at.
     """
-    name = ""
+    everywhere, name = path is None, ""
     for part in module.split("."):
         name = f"{name}.{part}" if name else part
-        spec = _spec(name, path)
-        if spec is None:
-            return None
-        if spec.origin is not None:
+        spec, loaded = _spec(name, path), sys.modules.get(name)
+        if loaded is None and spec is not None and spec.origin is not None:
             return spec.origin
-        path = list(spec.submodule_search_locations or ())
+        package = loaded if everywhere and loaded is not None else spec
+        path = _search_path(package)
     return None
+
+
+def _search_path(package: ModuleType | ModuleSpec | None) -> list[str]:
+    """Where the parts of a package are looked for; nowhere, if it is none."""
+    name = "__path__" if isinstance(package, ModuleType) else "submodule_search_locations"
+    return list(getattr(package, name, None) or ())
 
 
 def _spec(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
