@@ -50,7 +50,7 @@ def run(options: argparse.Namespace, session: Session) -> int:
     if code is not None:
         _told(plan, options, session, written=False)
         return code
-    done = tuple(map(Done.by, plan.edits))
+    done = tuple(Done.by(edit, options.tool) for edit in plan.edits)
     new = Installed(options.provider, command(session.environ)[0], done, options.user or "")
     with records.lock():
         records.write([*_others(records, plan, options), new])  # first: a crash must not leave what nobody knows of
@@ -87,7 +87,7 @@ def _others(records: Records, plan: Plan, options: argparse.Namespace) -> list[I
         and (options.tool == "claude-code" or (each.provider, each.user) == own)
     ]
     for each in same:
-        if any(done.stands for done in each.files):
+        if any(done.stands(options.tool) for done in each.files):
             message = f"{each.provider} is installed for {TOOLS[options.tool]} already, and not as it would be now"
             raise UsageError(message, hint=f"keyfob uninstall {options.tool} {each.provider}")
     return [each for each in found if each not in same]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keyfob.cli.install import TOOLS
-from keyfob.cli.installing import claude_code, kubectl, toml
 from keyfob.cli.installing.consent import add_consent, declined, documents, show
 from keyfob.cli.installing.edits import Edit, write_all
 from keyfob.cli.installing.records import CannotTakeBackError, Records
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from keyfob.cli.installing.records import Installed
     from keyfob.cli.run import Session
 
-_CHECKS = {"codex": toml.check, "claude-code": claude_code.check, "kubectl": kubectl.check}
 # The lines that go are those that keyfob has written.
 _OURS = "-"
 
@@ -58,14 +56,11 @@ def run(options: argparse.Namespace, session: Session) -> int:
 def _edits(each: Installed, options: argparse.Namespace, session: Session) -> Sequence[Edit]:
     """What takes it back, in the reverse order. Raises ConfigError, and shows what it cannot do."""
     try:
-        edits = [edit for edit in (done.undoing() for done in reversed(each.files)) if edit]
-        for edit in edits:
-            _CHECKS[options.tool](edit.path, edit.after or "")
+        return [edit for edit in (done.undoing(options.tool) for done in reversed(each.files)) if edit]
     except CannotTakeBackError:
         if not options.json:
             show([Edit(done.path, new, old) for done in each.files for old, new in done.hunks], session, _OURS)
         raise
-    return edits
 
 
 def _removed(

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from keyfob.cli.installing.changes import is_done
 from keyfob.cli.installing.command import command
 from keyfob.cli.installing.edits import Edit, newline, read
 from keyfob.cli.installing.plan import Plan, not_ready, see_that_a_token_will_do
@@ -22,6 +23,7 @@ from keyfob.errors import ConfigError, Fault
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from keyfob.cli.installing.changes import Change
     from keyfob.cli.run import Session
     from keyfob.providers import Provider
 
@@ -31,12 +33,14 @@ REFRESH = "300000"
 _PATH = "/v1"
 # Credentials that go before the helper's, and would be sent to the provider instead.
 _BEFORE = ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY")
+# What it sends the token as; in both at once.
+_HEADERS = ("authorization", "x-api-key")
 _BLANK = " \t\r\n"
 
 
 def plan(provider: Provider, session: Session) -> Plan:
     """What makes Claude Code ask keyfob for this provider's token and send it there. Raises ConfigError, UsageError."""
-    see_that_a_token_will_do(provider, "Claude Code")
+    see_that_a_token_will_do(provider, "Claude Code", _HEADERS)
     path = settings(session.environ)
     before = read(path)
     file = Json(path, before)
@@ -57,11 +61,6 @@ def settings(environ: Mapping[str, str]) -> str:
     """The file of the user's settings."""
     home = environ.get("HOME") or os.path.expanduser("~")
     return os.path.join(environ.get("CLAUDE_CONFIG_DIR") or os.path.join(home, ".claude"), "settings.json")
-
-
-def check(path: str, text: str) -> None:
-    """Raise ConfigError for what is no JSON object."""
-    Json(path, text)
 
 
 def _base_url(provider: Provider) -> str:
@@ -97,14 +96,15 @@ class Json:
         if not self.text.strip(_BLANK):
             self.text = "{}\n"
         try:
-            self.data = json.loads(self.text)
+            data = json.loads(self.text)
         except json.JSONDecodeError as error:
             fault = Fault(f"not valid JSON: {error.msg}", path=path, line=error.lineno, column=error.colno)
             raise ConfigError.of([fault]) from None
         except RecursionError:
             raise self.fault("cannot be read", None) from None
-        if not isinstance(self.data, dict):
+        if not isinstance(data, dict):
             raise self.fault("not a JSON object", 1)
+        self.data = data
 
     def fault(self, message: str, line: int | None, instead: str | None = None) -> ConfigError:
         """An error at a place of this file."""
@@ -139,6 +139,46 @@ class Json:
         if json.loads(text) != expected:
             raise self.fault("cannot be edited: a key is there twice, perhaps", None)
         self.text, self.data = text, expected
+
+    @property
+    def says(self) -> dict[str, Any]:
+        """What the file says, by its keys."""
+        return self.data
+
+    def revert(self, done: Sequence[Change]) -> bool:
+        """Take these changes back in text that Claude Code wrote anew; whether all of them were there."""
+        if not is_done(self.data, done):
+            return False
+        for each in done:
+            self._set(each.path, each.old)
+        return True
+
+    def _set(self, path: tuple[str, ...], value: list[Any]) -> None:
+        """Give a key that is there another value, or none; an object that is left empty goes too."""
+        at = self._start()
+        for key in path[:-1]:
+            at = self._members(at)[key][1]
+        members = self._members(at)
+        _, start, end = members[path[-1]]
+        if value:
+            self.text = self.text[:start] + json.dumps(value[0], ensure_ascii=False) + self.text[end:]
+        elif len(members) == 1 and len(path) > 1:
+            self._set(path[:-1], [])
+        else:
+            self.text = self._without(at, path[-1])
+        self.data = json.loads(self.text)
+
+    def _without(self, at: int, key: str) -> str:
+        """The text without one key of the object at `at`."""
+        members = self._members(at)
+        names = list(members)
+        place = names.index(key)
+        start, _, end = members[key]
+        if place + 1 < len(names):
+            return self.text[:start] + self.text[members[names[place + 1]][0] :]
+        if place:
+            return self.text[: members[names[place - 1]][2]] + self.text[end:]
+        return self.text[: at + 1] + self.text[self._past(end) :]
 
     def _start(self) -> int:
         return self.text.index("{")

@@ -92,14 +92,6 @@ def taken_back(text: str, hunks: Sequence[Hunk]) -> str | None:
     return text
 
 
-def is_gone(text: str, hunks: Sequence[Hunk]) -> bool:
-    """Whether somebody has taken it all back already: no line that came is there, and each that went."""
-    lines = set(lines_of(text))
-    changes = [line for old, new in hunks for line in difflib.ndiff(lines_of(old), lines_of(new)) if line[2:].strip()]
-    came, went = ({line[2:] for line in changes if line[:2] == mark} for mark in ("+ ", "- "))
-    return not came & lines and went <= lines
-
-
 def read(path: str) -> str | None:
     """The text of a file, with its line ends; None where there is none. Raises ConfigError."""
     try:

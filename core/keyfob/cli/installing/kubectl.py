@@ -11,14 +11,16 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from keyfob.cli.installing.changes import is_done
 from keyfob.cli.installing.command import command
-from keyfob.cli.installing.edits import Edit, newline, read
+from keyfob.cli.installing.edits import Edit, lines_of, newline, read
 from keyfob.cli.installing.plan import Plan, not_ready, see_that_a_token_will_do
 from keyfob.errors import ConfigError, Fault, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from keyfob.cli.installing.changes import Change
     from keyfob.cli.run import Session
     from keyfob.providers import Provider
 
@@ -55,11 +57,6 @@ def kubeconfig(environ: Mapping[str, str]) -> str:
     )
 
 
-def check(path: str, text: str) -> None:
-    """Raise ConfigError for what is no YAML mapping."""
-    Kubeconfig(path, text)
-
-
 class Kubeconfig:
     """One kubeconfig under edit. PyYAML says where what stands; a user is put in as text, and all else stays as it is.
 
@@ -93,6 +90,42 @@ class Kubeconfig:
         self.text, self.data = text, expected
         return True
 
+    @property
+    def says(self) -> dict[str, Any]:
+        """What the file says, by its keys; its users by their names."""
+        users = {str(each.get("name")): each for each in self.data.get("users") or [] if isinstance(each, dict)}
+        return {**self.data, "users": users}
+
+    def revert(self, done: Sequence[Change]) -> bool:
+        """Take the user out of text that kubectl wrote anew; whether that could be done.
+
+        kubectl does so whenever it changes anything, and adds keys that say what is the default.
+        """
+        names = {each.path[1] for each in done if each.path[0] == "users"}
+        if len(names) != 1 or not is_done(self.says, done):
+            return False
+        (name,) = names
+        users = self.data["users"]
+        place = [each.get("name") for each in users].index(name)
+        expected = {**self.data, "users": [each for each in users if each["name"] != name]}
+        text = self._without(place)
+        if self._loaded(text) != expected:
+            return False
+        self.text, self.data = text, expected
+        return True
+
+    def _without(self, place: int) -> str:
+        """The text without the user at that place of the list."""
+        key, value = self._node("users")
+        if len(value.value) == 1:
+            return f"{self.text[: key.end_mark.index]}: []\n{self.text[value.end_mark.index :]}"
+        lines = lines_of(self.text)
+        starts = [each.start_mark.line for each in value.value] + [value.end_mark.line]
+        start, end = starts[place], starts[place + 1]
+        while end > start and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
+            end -= 1
+        return "".join(lines[:start] + lines[end:])
+
     def _with(self, new: Mapping[str, Any]) -> str:
         """The text with a user more, the first of all."""
         end, node = newline(self.text), self._node("users")
@@ -106,7 +139,7 @@ class Kubeconfig:
             return self.text[: node[0].end_mark.index] + end.join([":", *_item(new, "")]) + self.text[stop:]
         if node[1].flow_style:
             return f"{self.text[: start + 1]}{json.dumps(new)}, {self.text[start + 1 :]}"
-        at = start - node[1].start_mark.column
+        at = self.text.index("\n", node[0].end_mark.index) + 1  # above what is said of the next user
         lines = _item(new, " " * node[1].start_mark.column)
         return self.text[:at] + end.join([*lines, ""]) + self.text[at:]
 

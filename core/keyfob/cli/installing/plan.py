@@ -27,17 +27,17 @@ class Plan:
     after: Sequence[tuple[str, str | None]] = ()
 
 
-def see_that_a_token_will_do(provider: Provider, whom: str) -> None:
-    """Raise UsageError for a provider whose credential is no single bearer token: `whom` could not send it."""
+def see_that_a_token_will_do(provider: Provider, whom: str, headers: Sequence[str] = ("authorization",)) -> None:
+    """Raise UsageError for a provider whose credential is no single token, or none that `whom` sends in its headers."""
     if provider.signing.signer is not None:
         raise UsageError(
             f"{provider.id} signs each request: there is no token that {whom} could ask for",
             hint=f"keyfob request PATH --provider {provider.id}",
         )
-    headers = provider.state().headers
-    if headers and not any(name.lower() == "authorization" for name in headers):
+    needed = provider.state().headers
+    if needed and not any(name.lower() in headers for name in needed):
         raise UsageError(
-            f"{provider.id} is authenticated by {', '.join(headers)}, and {whom} sends a bearer token",
+            f"{provider.id} is authenticated by {', '.join(needed)}, and {whom} sends a bearer token",
             hint=f"keyfob headers {provider.id}",
         )
 

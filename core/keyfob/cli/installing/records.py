@@ -11,15 +11,19 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-from keyfob.cli.installing.edits import Edit, is_gone, read, taken_back
+from keyfob.cli.installing.changes import Change, changes, is_done, is_reverted, is_undone
+from keyfob.cli.installing.claude_code import Json
+from keyfob.cli.installing.edits import Edit, read, taken_back
+from keyfob.cli.installing.kubectl import Kubeconfig
+from keyfob.cli.installing.toml import Toml
 from keyfob.errors import ConfigError, Fault
 from keyfob.stores import private
 from keyfob.stores.locks import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from keyfob.cli.installing.edits import Hunk
 
@@ -27,38 +31,78 @@ _LARGEST = 2**24
 _VERSION = 1
 
 
+class File(Protocol):
+    """One file of another program's, as what it says and as text that is edited."""
+
+    @property
+    def text(self) -> str:
+        """The text, so far."""
+        ...
+
+    @property
+    def says(self) -> dict[str, Any]:
+        """What it says, by its keys."""
+        ...
+
+    def revert(self, done: Sequence[Change]) -> bool:
+        """Take changes back where the text was written anew; whether that could be done exactly."""
+        ...
+
+
+# Each raises ConfigError for text that its program could not read.
+FORMATS: Mapping[str, Callable[[str, str | None], File]] = {
+    "codex": Toml,
+    "claude-code": Json,
+    "kubectl": Kubeconfig,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was done to one file. digest: of what it was before; None where there was no file."""
+    """What was done to one file: to its text, and to what it says. digest: of what it was; None where it was not."""
 
     path: str
     digest: str | None
     hunks: tuple[Hunk, ...]
+    changes: tuple[Change, ...]
 
     def __repr__(self) -> str:
         return f"<Done to {self.path}>"
 
     @classmethod
-    def by(cls, edit: Edit) -> Done:
+    def by(cls, edit: Edit, tool: str) -> Done:
         """What this edit does."""
-        return cls(edit.path, None if edit.before is None else _digest(edit.before), tuple(edit.hunks))
+        before, after = (FORMATS[tool](edit.path, text).says for text in (edit.before, edit.after))
+        digest = None if edit.before is None else _digest(edit.before)
+        return cls(edit.path, digest, tuple(edit.hunks), tuple(changes(before, after)))
 
-    @property
-    def stands(self) -> bool:
-        """Whether it is all there, as it was written. Raises ConfigError."""
+    def stands(self, tool: str) -> bool:
+        """Whether it is all there. Raises ConfigError."""
         text = read(self.path)
-        return text is not None and taken_back(text, self.hunks) is not None
+        return text is not None and is_done(FORMATS[tool](self.path, text).says, self.changes)
 
-    def undoing(self) -> Edit | None:
+    def undoing(self, tool: str) -> Edit | None:
         """The edit that takes it back; None where there is nothing to take back. Raises ConfigError."""
         text = read(self.path)
-        if text is None or _digest(text) == self.digest or is_gone(text, self.hunks):
+        if text is None or _digest(text) == self.digest:
+            return None
+        file = FORMATS[tool](self.path, text)
+        if is_undone(file.says, self.changes):
             return None
         before = taken_back(text, self.hunks)
-        if before is None:
-            message = "what was installed is not there any more as it was written, so it cannot be taken back exactly"
-            raise CannotTakeBackError.of([Fault(message, "take it back by hand", path=self.path)])
-        return Edit(self.path, text, None if self.digest is None and not before else before)
+        if before is not None and self._is_right(file, before, tool):
+            return Edit(self.path, text, None if self.digest is None and not before else before)
+        if file.revert(self.changes):
+            return Edit(self.path, text, file.text)
+        message = "what was installed is not there any more as it was written, so it cannot be taken back exactly"
+        raise CannotTakeBackError.of([Fault(message, "take it back by hand", path=self.path)])
+
+    def _is_right(self, file: File, before: str, tool: str) -> bool:
+        """Whether this text says what the file says, but for what is taken back."""
+        try:
+            return is_reverted(file.says, FORMATS[tool](self.path, before).says, self.changes)
+        except ConfigError:
+            return False
 
 
 class CannotTakeBackError(ConfigError):
@@ -75,11 +119,6 @@ class Installed:
     program: str
     files: tuple[Done, ...]
     user: str = ""
-
-    @property
-    def stands(self) -> bool:
-        """Whether all of it is there. Raises ConfigError."""
-        return all(each.stands for each in self.files)
 
 
 class Records:
@@ -112,7 +151,7 @@ class Records:
     def write(self, installed: Sequence[Installed]) -> None:
         """Replace them all. Raises ConfigError."""
         document = {"version": _VERSION, "installed": [asdict(each) for each in installed]}
-        data = json.dumps(document, indent=1).encode()
+        data = json.dumps(document, indent=1, default=str).encode()
         try:
             if installed:
                 private.write(self._path, data, temporary=f"{self._path}.new", like=self._folder)
@@ -125,21 +164,14 @@ class Records:
         return ConfigError.of([Fault(message, path=self._path)])
 
 
-def _installed(data: dict[str, object]) -> Installed:
-    files = tuple(_done(each) for each in _list(data["files"]))
-    return Installed(str(data["provider"]), str(data["program"]), files, str(data["user"]))
+def _installed(data: Any) -> Installed:
+    return Installed(data["provider"], data["program"], tuple(_done(each) for each in data["files"]), data["user"])
 
 
-def _done(data: dict[str, object]) -> Done:
-    digest = data["digest"]
-    hunks = tuple((str(old), str(new)) for old, new in _list(data["hunks"]))
-    return Done(str(data["path"]), None if digest is None else str(digest), hunks)
-
-
-def _list(value: object) -> list[dict[str, object]]:
-    if not isinstance(value, list):
-        raise TypeError
-    return value
+def _done(data: Any) -> Done:
+    hunks = tuple((old, new) for old, new in data["hunks"])
+    found = tuple(Change(tuple(path), old, new) for path, old, new in data["changes"])
+    return Done(data["path"], data["digest"], hunks, found)
 
 
 def _digest(text: str) -> str:

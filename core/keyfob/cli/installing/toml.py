@@ -21,6 +21,7 @@ from keyfob.errors import ConfigError, Fault
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from keyfob.cli.installing.changes import Change
     from keyfob.config.layers import KeyPath
 
 
@@ -30,13 +31,25 @@ class Toml:
     def __init__(self, path: str, text: str | None) -> None:
         self.path = path
         self._mark, self._text = _parted(text or "")
-        check(path, self._text)
-        self.data = tomli.loads(self._text)
+        self.data = self._parsed()
 
     @property
     def text(self) -> str:
         """All of it, with the mark that some editors begin a file with."""
         return self._mark + self._text
+
+    @property
+    def says(self) -> dict[str, Any]:
+        """What the file says, by its keys."""
+        return self.data
+
+    def revert(self, done: Sequence[Change]) -> bool:
+        """Whether these changes could be taken back in text that another program wrote anew; here they cannot.
+
+        Codex leaves the lines of its file as they are, so whoever changed these wanted them so.
+        """
+        del done
+        return False
 
     def take(self, table: KeyPath, key: str) -> str:
         """Take the line of a key out; the line, to be written elsewhere. Raises ConfigError."""
@@ -106,6 +119,15 @@ class Toml:
         gap = "" if not self._text or self._text.endswith("\n") else end
         return self._text + gap + "".join(line + end for line in new)
 
+    def _parsed(self) -> dict[str, Any]:
+        try:
+            return tomli.loads(self._text)
+        except tomli.TOMLDecodeError as error:
+            fault = Fault(f"not valid TOML: {error.msg}", path=self.path, line=error.lineno, column=error.colno)
+        except (ValueError, RecursionError):
+            fault = Fault("cannot be read", path=self.path)
+        raise ConfigError.of([fault])
+
     def _become(self, text: str, expected: dict[str, Any], line: int | None, instead: str) -> None:
         try:
             found = tomli.loads(text)
@@ -114,17 +136,6 @@ class Toml:
         if found != expected:
             raise ConfigError.of([Fault("cannot be edited line by line here", instead, path=self.path, line=line)])
         self._text, self.data = text, expected
-
-
-def check(path: str, text: str) -> None:
-    """Raise ConfigError for what is no TOML."""
-    try:
-        tomli.loads(_parted(text)[1])
-    except tomli.TOMLDecodeError as error:
-        fault = Fault(f"not valid TOML: {error.msg}", path=path, line=error.lineno, column=error.colno)
-        raise ConfigError.of([fault]) from None
-    except (ValueError, RecursionError):
-        raise ConfigError.of([Fault("cannot be read", path=path)]) from None
 
 
 def written(value: Any) -> str:
