@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -94,6 +95,20 @@ def test_only_the_newest_are_kept(log, monkeypatch):
         keyfob_audit.keyfob_event(Event("login", str(number), 0.0, "oauth"))
     left = {path.name: lines(path)[0]["provider"] for path in log.parent.glob("audit.jsonl.[0-9]")}
     assert left == {"audit.jsonl.1": "8", "audit.jsonl.2": "7", "audit.jsonl.3": "6"}
+
+
+def test_one_process_rotates_at_a_time(log, monkeypatch):
+    """Whoever finds another one at it goes on; whoever comes too late finds it done."""
+    monkeypatch.setattr(keyfob_audit, "LARGEST", 1)
+    log.parent.mkdir(parents=True)
+    with open(f"{log}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        keyfob_audit.keyfob_event(Event("login", "corp", 0.0, "oauth"))
+        assert len(lines(log)) == 1
+    keyfob_audit.rotate(str(log))
+    keyfob_audit.rotate(str(log))
+    assert not log.exists()
+    assert len(lines(log.with_name("audit.jsonl.1"))) == 1
 
 
 def test_eight_processes_lose_no_line_and_break_none(log):
