@@ -12,7 +12,7 @@ from keyfob.cli.installing import claude_code, codex, kubectl
 from keyfob.cli.installing.command import command
 from keyfob.cli.installing.consent import add_consent, declined, documents
 from keyfob.cli.installing.edits import write_all
-from keyfob.cli.installing.records import Done, Installed, Records
+from keyfob.cli.installing.records import TOOLS, Done, Installed, Records
 from keyfob.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from keyfob.cli.installing.plan import Plan
     from keyfob.cli.run import Session
     from keyfob.providers import Provider
-
-TOOLS = {"codex": "Codex", "claude-code": "Claude Code", "kubectl": "kubectl"}
 
 
 def arguments(parser: Parser) -> None:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keyfob.cli.install import TOOLS
 from keyfob.cli.installing.consent import add_consent, declined, documents, show
 from keyfob.cli.installing.edits import Edit, write_all
-from keyfob.cli.installing.records import CannotTakeBackError, Records
+from keyfob.cli.installing.records import TOOLS, CannotTakeBackError, Records
 from keyfob.errors import EXIT_OK
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyfob.cli.doctor import configuration, logins, machine, network
+from keyfob.cli.doctor import configuration, installed, logins, machine, network
 from keyfob.cli.doctor.finding import Examination
 
 EXAMINATIONS = (
@@ -10,6 +10,7 @@ EXAMINATIONS = (
     Examination("Codex", "reads the same files as they are", configuration.codex),
     Examination("policy", "no rule on logins", configuration.policy),
     Examination("plugins", "none is refused, and each can be loaded", configuration.plugins),
+    Examination("installed", "no other program asks keyfob by `keyfob install`", installed.installed),
     Examination("environment", "no variable stands in the way", machine.environment),
     Examination("logins", "none is stored", logins.logins),
     Examination("stores", "one place", logins.stores),
