@@ -94,7 +94,7 @@ class Host:
         """The merged configuration. Raises ConfigError with the faults of every file that cannot be read."""
         files = self.places.files(self._profile)
         self._watched.add([path for layer, path in files if layer not in POLICY])
-        self._watched.add([path for layer, path in files if layer in POLICY], policy=True)
+        self._watched.add([path for layer, path in files if layer in POLICY], "policy")
         configuration = Configuration(read_layers(self.places, self._profile, self._overrides), self.environ)
         self.report(configuration.warnings)
         return configuration
@@ -104,9 +104,9 @@ class Host:
         """The plugins at hand. KEYFOB_DISABLE_PLUGINS leaves third parties' out."""
         if self._environ.get("KEYFOB_DISABLE_PLUGINS"):
             return Plugins((), self.configuration.allowed_plugins)
-        self._watched.add(site_folders())
+        self._watched.add(site_folders(), "installed")
         files = metadata_files(site_folders())
-        self._watched.add(files)
+        self._watched.add(files, "installed")
         return Plugins(declarations(files), self.configuration.allowed_plugins, self._waiting)
 
     @lazy

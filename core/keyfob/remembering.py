@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from keyfob.config.snapshot import Routed
 from keyfob.credentials.record import SignsIn
 from keyfob.errors import KeyfobError
+from keyfob.routing.builtin import TABLES
 from keyfob.stores.choice import SHARED
 
 if TYPE_CHECKING:
@@ -29,7 +30,13 @@ def routed(provider: Provider) -> Routed | None:
         return None
     setting = entry.setting(route.key) if route.key else None
     file, line = (setting.path or "", str(setting.line or "")) if setting else ("", "")
-    return Routed(route.plugin, file, line, **places)
+    return Routed(route.plugin, file, line, **places, alone=_is_alone(provider))
+
+
+def _is_alone(provider: Provider) -> bool:
+    """Whether no plugin that might be installed could change how it is routed: it has no key that one could claim."""
+    entry = provider.entry
+    return not entry.scalars and TABLES.issuperset(entry.tables)
 
 
 def _places(provider: Provider) -> dict[str, str]:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from keyfob import Host
+from keyfob import ConfigWarning, Host
 from keyfob.config import snapshot
 from keyfob.config.places import Places
 from keyfob.config.snapshot import Routed, Watched, load, save
@@ -197,17 +197,24 @@ def test_a_managed_file_is_read_at_every_start(places, monkeypatch):
 
 
 def test_another_installed_distribution_ends_it(places, tmp_path, monkeypatch):
-    """Entry points decide the routing, so each `entry_points.txt` counts, and each that is not there."""
+    """Entry points decide the routing of what holds a key that a plugin might claim, so there each `entry_points.txt`
+    counts, and each that is not there; `lab` holds none."""
+    with open(os.path.join(places.codex_home, "config.toml"), "a") as file:
+        file.write('[model_providers.odd]\nbase_url = "https://odd.example"\nenv_key = "A"\nhmac = 5\n')
     site = tmp_path / "site"
     (site / "some-1.0.dist-info").mkdir(parents=True)
     for module in ("keyfob.host", "keyfob.config.snapshot", "keyfob.routing.plugins"):
         monkeypatch.setattr(f"{module}.site_folders", lambda: [str(site)])
-    assert remembered(places)
-    assert load(places) is not None
+    with pytest.warns(ConfigWarning, match="hmac"):
+        assert remembered(places)
+    assert load(places).routed("odd").plugin == "envkey"
+    assert "odd" in load(places).ids
     before = os.stat(site)
     (site / "some-1.0.dist-info" / "entry_points.txt").write_text("[keyfob.auth]\nhmac = some\n")
     os.utime(site, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert load(places) is None
+    assert load(places).routed("odd") is None
+    assert load(places).ids is None
+    assert load(places).routed("lab").variable == "LAB_KEY"
 
 
 def test_what_changed_just_now_is_not_remembered(places, monkeypatch):

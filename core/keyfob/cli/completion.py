@@ -53,7 +53,7 @@ def _ids(options: argparse.Namespace, session: Session) -> Iterable[str]:
     bypassed = options.config or any(name in session.environ for name in snapshot.BYPASS)
     if not bypassed and not session.places.codex_home_fault:
         held = snapshot.load(session.places, options.profile)
-        if held is not None:
+        if held is not None and held.ids is not None:
             return held.ids
     return session.host.ids
 

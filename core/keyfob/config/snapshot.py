@@ -4,6 +4,9 @@ It holds ids, plugin keys, names of variables, file and line; never a value that
 counts only while every file it was made of is the same as then, those that were absent too; a file that is damaged, not
 ours or reached through a link does not count at all, and then everything is read as if there were none.
 
+What is installed decides on few entries: most hold nothing that a plugin could claim. For those it is not looked at, so
+that a hundred plugins cost them nothing.
+
 On the warm path: imports only what is cheap.
 """
 
@@ -27,6 +30,7 @@ SETTLED = 2.0
 BYPASS = ("KEYFOB_ASKING", "KEYFOB_DISABLE_PLUGINS")
 _LIMIT = 64 * 1024 * 1024
 _ABSENT = "-"
+_IDENTITIES = ("watch", "policy", "installed")
 # Of a provider.
 _FIELDS = 7
 
@@ -35,10 +39,10 @@ class Routed:
     """Where one provider's requests get their credential: its plugin, and the place that decided on that.
 
     variable: the one that may hold it. stored: the file that may. origin, configuration: what a stored one has to be
-    bound to. Each is "" where there is none.
+    bound to. Each is "" where there is none. alone: whether it is so whatever is installed.
     """
 
-    __slots__ = ("configuration", "file", "line", "origin", "plugin", "stored", "variable")
+    __slots__ = ("alone", "configuration", "file", "line", "origin", "plugin", "stored", "variable")
 
     def __init__(
         self,
@@ -49,7 +53,10 @@ class Routed:
         stored: str = "",
         origin: str = "",
         configuration: str = "",
+        *,
+        alone: bool = True,
     ) -> None:
+        self.alone = alone
         self.plugin = plugin
         self.file = file
         self.line = line
@@ -67,21 +74,37 @@ class Routed:
 class Snapshot:
     """A snapshot that was read and holds true."""
 
-    __slots__ = ("_text", "default")
+    __slots__ = ("_same", "_text", "default")
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._same: bool | None = None
         self.default = self._find("default")[0]
 
     def routed(self, provider: str) -> "Routed | None":
         """Where `provider` is routed, or None if the snapshot does not know."""
-        fields = self._find(f"provider\t{provider}") if _plain(provider) else []
-        return Routed(*fields) if len(fields) == _FIELDS and fields[0] else None
+        if not _plain(provider):
+            return None
+        alone = self._find(f"provider\t{provider}")
+        fields = (
+            alone if len(alone) == _FIELDS or not self._installed_is_the_same() else self._find(f"open\t{provider}")
+        )
+        return Routed(*fields, alone=fields is alone) if len(fields) == _FIELDS and fields[0] else None
 
     @property
-    def ids(self) -> "list[str]":
-        """The ids of all providers it knows."""
-        return [line.split("\t")[1] for line in self._text.split("\n") if line.startswith("provider\t")]
+    def ids(self) -> "list[str] | None":
+        """The ids of all providers it knows; None if something was installed since, which may bring others."""
+        if not self._installed_is_the_same():
+            return None
+        heads = (line.split("\t", 2) for line in self._text.split("\n"))
+        return [head[1] for head in heads if head[0] in ("provider", "open")]
+
+    def _installed_is_the_same(self) -> bool:
+        """Whether no plugin was installed, changed or removed since."""
+        if self._same is None:
+            start = self._text.find("\ninstalled\t")
+            self._same = start < 0 or _holds(self._text[start + 1 :])
+        return self._same
 
     def _find(self, head: str) -> "list[str]":
         start = self._text.find(f"\n{head}\t")
@@ -106,11 +129,11 @@ def load(places: "Places", profile: "str | None" = None) -> "Snapshot | None":
 def _holds(body: str) -> bool:
     for line in body.split("\n"):
         kind, _, rest = line.partition("\t")
-        if kind == "watch" or kind == "policy":
+        if kind in _IDENTITIES:
             path, _, identity = rest.partition("\t")
-            if identity != (identify(path) if kind == "watch" else identify_policy(path)):
+            if identity != _identity(kind, path):
                 return False
-        elif kind == "provider":
+        elif kind == "default":
             break
     return True
 
@@ -137,6 +160,10 @@ def identify_policy(path: str) -> str:
             return f"{identity} {zlib.crc32(file.read() or b'')}"  # nothing comes from a pipe, and no waiting
     except OSError:
         return "unreadable"
+
+
+def _identity(kind: str, path: str) -> str:
+    return identify_policy(path) if kind == "policy" else identify(path)
 
 
 def _read_private(path: str) -> bytes:
@@ -179,27 +206,29 @@ def _plain(text: str) -> bool:
 
 
 class Watched:
-    """The paths that a configuration is read from, each with its identity from before it was read."""
+    """The paths that a configuration is read from, each with its identity from before it was read.
+
+    Of one kind each: `watch`; `policy`, the managed layer's; `installed`, which says what plugins there are.
+    """
 
     def __init__(self) -> None:
         self._identities: dict[tuple[str, str], str] = {}
 
-    def add(self, paths: "Iterable[str]", *, policy: bool = False) -> None:
+    def add(self, paths: "Iterable[str]", kind: str = "watch") -> None:
         """Look at these paths; call it before they are read."""
         for path in paths:
-            key = ("policy" if policy else "watch", path)
-            self._identities.setdefault(key, identify_policy(path) if policy else identify(path))
+            self._identities.setdefault((kind, path), _identity(kind, path))
 
     def settled(self, now: float) -> bool:
         """Whether no path has changed since, nor so short a time before `now` that its times could hide a change."""
         return all(
-            identity == (identify_policy(path) if kind == "policy" else identify(path)) and _age(path, now) > SETTLED
+            identity == _identity(kind, path) and _age(path, now) > SETTLED
             for (kind, path), identity in self._identities.items()
         )
 
-    def lines(self) -> "list[str]":
-        """A line for each."""
-        return [f"{kind}\t{path}\t{identity}" for (kind, path), identity in self._identities.items()]
+    def lines(self, *kinds: str) -> "list[str]":
+        """A line for each of these kinds."""
+        return [f"{kind}\t{path}\t{found}" for (kind, path), found in self._identities.items() if kind in kinds]
 
 
 def _age(path: str, now: float) -> float:
@@ -223,19 +252,23 @@ def save(
 
     providers: all that there are; None for one whose routing has to be found out each time.
     """
-    lines = [*watched.lines(), f"default\t{default}"]
-    for provider, routed in providers.items():
-        fields = [provider, *(routed.fields if routed else [""] * _FIELDS)]
-        if all(map(_plain, fields)):
-            lines.append("\t".join(["provider", *fields]))
-    body = _header(places, profile) + "\n".join(lines)
-    if any(line.count("\t") != 2 for line in watched.lines()) or not _plain(default) or not watched.settled(now):
+    files, installed = watched.lines("watch", "policy"), watched.lines("installed")
+    routes = [_line(provider, routed) for provider, routed in providers.items()]
+    body = _header(places, profile) + "\n".join([*files, f"default\t{default}", *filter(None, routes), *installed])
+    if any(line.count("\t") != 2 for line in files + installed) or not _plain(default) or not watched.settled(now):
         return False
     try:
         _write_private(_path(places, profile), _framed(body))
     except OSError:
         return False
     return True
+
+
+def _line(provider: str, routed: "Routed | None") -> "str | None":
+    """A provider's line; None for what cannot stand in one."""
+    kind = "provider" if routed and routed.alone else "open"
+    fields = [provider, *(routed.fields if routed else [""] * _FIELDS)]
+    return "\t".join([kind, *fields]) if all(map(_plain, fields)) else None
 
 
 def _write_private(path: str, text: str) -> None:
