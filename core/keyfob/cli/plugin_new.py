@@ -94,8 +94,9 @@ def _tell(name: str, kind: str, folder: str, files: Mapping[str, str], session: 
     """Which files there are now, and what to do with them."""
     terminal = session.terminal
     terminal.note(f"{words_of(name)['distribution']} is written: {KINDS[kind]}")
+    indent = "  " if terminal.interactive else ""
     for path in files:
-        terminal.data(os.path.join(folder, *path.split("/")))
+        terminal.data(indent + os.path.join(folder, *path.split("/")))
     terminal.flush()
     terminal.note("next, in the environment that keyfob is in:")
     terminal.show(f"cd {shlex.quote(folder)}", *_NEXT)

@@ -31,7 +31,7 @@ def files_of(name: str, kind: str) -> dict[str, str]:
     words = _words(name, kind)
     return {
         path.replace("NAME", words["word"]): Template(text).substitute(words)
-        for folder in ("shared", kind)
+        for folder in (kind, "shared")
         for path, text in _templates(folder)
         if not path.startswith("parts/")
     }

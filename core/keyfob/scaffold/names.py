@@ -11,7 +11,8 @@ from keyfob.routing.builtin import RESERVED_IDS, RESERVED_KEYS
 # Lower case, as PEP 503 has it, and with no more than a module's and a variable's name can hold too.
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _LONGEST = 40
-_OURS = RESERVED_KEYS | RESERVED_IDS | {"keyfob"}
+# With hyphens, in which they would look alike.
+_OURS = {name.replace("_", "-") for name in RESERVED_KEYS | RESERVED_IDS | {"keyfob"}}
 
 
 def see_that_it_can_be(name: str) -> None:
@@ -43,7 +44,7 @@ def _fault(name: str) -> str | None:
         return f"it has more than {_LONGEST} letters"
     if name.startswith(("keyfob-", "keyfob_")):
         return "its distribution is called keyfob-… in any case"
-    if name in _OURS:
+    if name.replace("_", "-") in _OURS:
         return "that is a key or a provider of keyfob's own, or of Codex's"
     if name == "contract":
         return "tests/test_contract.py is there for every plugin"
