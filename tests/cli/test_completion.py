@@ -71,6 +71,9 @@ OFFERED = {
     "keyfob login export la": {"lab"},
     "keyfob login export lab -- la": {""},
     "keyfob login import --rep": {"--replace"},
+    "keyfob plug": {"plugin", "plugins"},
+    "keyfob plugin n": {"new"},
+    "keyfob plugin new acme --kind s": {"static", "signing"},
     "keyfob token my": {r"my\ lab"},
 }
 # A shell of its own sources the script, completes each line and prints what it would offer.
