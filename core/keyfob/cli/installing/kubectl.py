@@ -117,14 +117,14 @@ class Kubeconfig:
     def _without(self, place: int) -> str:
         """The text without the user at that place of the list."""
         key, value = self._node("users")
-        if len(value.value) == 1:
-            return f"{self.text[: key.end_mark.index]}: []\n{self.text[value.end_mark.index :]}"
         lines = lines_of(self.text)
         starts = [each.start_mark.line for each in value.value] + [value.end_mark.line]
         start, end = starts[place], starts[place + 1]
         while end > start and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
             end -= 1
-        return "".join(lines[:start] + lines[end:])
+        if len(value.value) > 1:
+            return "".join(lines[:start] + lines[end:])
+        return f"{self.text[: key.end_mark.index]}: []{newline(self.text)}{''.join(lines[end:])}"
 
     def _with(self, new: Mapping[str, Any]) -> str:
         """The text with a user more, the first of all."""
