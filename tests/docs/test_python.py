@@ -18,13 +18,22 @@ if TYPE_CHECKING:
     from keyfob.testing import ModelServer
 
 PROXY = "https://llm.example.com"
+# What each integration is for, as it is imported.
+LIBRARIES = {
+    "aiohttp": "aiohttp",
+    "langchain": "langchain_openai",
+    "openai": "openai",
+    "pydantic_ai": "pydantic_ai",
+    "requests": "requests",
+}
 
 
 @pytest.mark.parametrize("block", [block for block in blocks("python") if not block.title], ids=str)
 def test_an_example_runs(block: Block, home: Path, server: ModelServer) -> None:
     """A block is complete: it needs no other block, and runs with the server in place of the example's host."""
-    if "integrations.openai" in block.text:
-        pytest.importorskip("openai", reason="OpenAI's SDK is not installed (the extra `openai`)")
+    for module, library in LIBRARIES.items():
+        if f"keyfob.integrations.{module} " in block.text:
+            pytest.importorskip(library, reason=f"{library} is not installed")
     text = block.text.replace(PROXY, server.origin)
     exec(compile(text, str(block), "exec"), {"__name__": "example"})  # our own page
 
