@@ -38,8 +38,9 @@ def test_a_script_that_is_named_is_there(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=str)
-def test_a_document_has_the_shape_that_is_shown(block: Block, home: Path) -> None:
+def test_a_document_has_the_shape_that_is_shown(block: Block, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A block whose title is a command shows what the command prints; the names are compared, not the values."""
+    monkeypatch.chdir(home)  # where one of them writes files
     shown = json.loads(block.text)
     if block.title:
         program, *arguments = shlex.split(block.title)
