@@ -16,6 +16,7 @@ from keyfob.plugin import (
     Credential,
     CredentialError,
     Exchange,
+    KeyfobError,
     MintingAuth,
     MissingCredentialError,
     ProviderInfo,
@@ -122,7 +123,7 @@ def _why(error: BaseException) -> str:
     if code := re.search(r"AADSTS\d+", str(error)):
         return code[0]
     inner: BaseException | None = error
-    while inner and not isinstance(inner, UnreachableError | UnansweredError):
+    while inner and not isinstance(inner, KeyfobError | UnreachableError | UnansweredError):
         inner = inner.__cause__ or inner.__context__
     return str(inner or type(error).__name__)
 
