@@ -30,7 +30,7 @@ from keyfob.errors import (
     SignInError,
     StoreError,
 )
-from keyfob.plugin import Answer
+from keyfob.plugin import Answer, Event
 from keyfob.signin import sign_in
 from keyfob.standing import standing
 from keyfob.stores.file import FileStore
@@ -869,3 +869,39 @@ def test_what_is_elsewhere_by_an_earlier_configuration_does_not_keep_a_move_from
     assert (done.removed, done.failed) == ((str(corp.file),), ())
     assert not corp.file.exists()
     assert earlier.read() is not None
+
+
+# What is announced
+
+
+def announcing(corp, heard):
+    """A provider whose events end up there."""
+    provider = corp.provider()
+    provider.host.announce = heard.append
+    return provider
+
+
+def test_whoever_signs_in_is_announced(corp):
+    """Once it is stored, by its account; not one who gave up."""
+    heard = []
+    corp.issuer.fields["id_token"] = jwt(iss=ISSUER, aud=["keyfob"], sub="u-1")
+    corp.person.back["error"] = "access_denied"
+    with pytest.raises(SignInError):
+        sign_in(announcing(corp, heard), "browser")
+    assert heard == []
+    del corp.person.back["error"]
+    sign_in(announcing(corp, heard), "browser")
+    assert heard == [Event("login", "corp", NOW, "oauth", account="u-1", place=str(corp.file))]
+
+
+def test_a_program_that_signs_in_by_itself_is_announced(program):
+    """And its renewal; who finds either done announces nothing."""
+    heard = []
+    for now in (NOW, NOW, NOW + LIFE, NOW + LIFE):
+        program.now = now
+        announcing(program, heard).credential()
+    assert [(event.kind, event.at, event.plugin) for event in heard] == [
+        ("login", NOW, "oauth"),
+        ("renewal", NOW + LIFE, "oauth"),
+    ]
+    assert "env-secret" not in repr(heard)
