@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from keyfob.errors import Fault
-    from keyfob.plugin import AuthPlugin, Interaction
+    from keyfob.plugin import AuthPlugin, Event, Interaction
 
 _NOWHERE: Final = os.path.join(os.sep, "nonexistent")
 
@@ -67,6 +67,9 @@ class GivenHost(Host):
     def remember(self) -> bool:
         """False: nothing was written."""
         return False
+
+    def announce(self, event: Event) -> None:
+        """To nobody: what happens in a test belongs in no log, whatever is installed."""
 
 
 def _unheard(_: Fault) -> None:
