@@ -39,7 +39,7 @@ def explanation(provider: Provider, url: str | None, *, default: Callable[[], st
     return Explanation(
         provider=provider.id,
         default=part(default) == provider.id,
-        settings=entry.settings if entry else (),
+        settings=(*entry.settings, *entry.shipped) if entry else (),
         claims=route.claims if route else (),
         plugin=PluginPlace(*plugin) if plugin else None,
         ready=state.ready if state else None,

@@ -153,8 +153,14 @@ class Provider:
             if isinstance(text, str):
                 return text
             raise PluginError(f"{self.loaded.owner}: base_url() of plugin `{self.route.plugin}` returned no text")
-        fault = self.entry.fault(None, "there is no base_url", 'write base_url = "https://…"')
+        fault = self.entry.fault(None, "there is no base_url", f'write base_url = "https://…"{self._withheld()}')
         raise ConfigError.of([fault])
+
+    def _withheld(self) -> str:
+        """That a plugin ships one under this id, and why it does not count here; "" where none does."""
+        deciding = self.host.configuration.deciding(self.id)
+        shipper = self.host.plugins.shipper(self.id) if deciding and self.id not in IDS else None
+        return f"; that of {shipper} is not for an entry that sets {deciding[0]}" if shipper else ""
 
     def _where(self, record: Record) -> str | None:
         """The base URL that this login is for; None where the entry says one."""

@@ -17,6 +17,20 @@ from keyfob.routing.plugins import Plugins
 X = "[model_providers.x]\nbase_url = 'https://x.example'\n[model_providers.x.hmac]\n"
 
 
+# A company's entry; its headers are no dict.
+SHIPS_MORE = """
+from types import MappingProxyType
+from keyfob.plugin import hookimpl
+
+HEADERS = MappingProxyType({"X-Team": "everybody", "X-Client": "keyfob"})
+CORP = {"base_url": "https://shipped.example/v1", "env_key": "SHIPPED_KEY"}
+
+@hookimpl
+def keyfob_providers():
+    return {"corp": {**CORP, "http_headers": HEADERS, "query_params": {"v": "1"}}}
+"""
+
+
 def reasons(host):
     """Why declarations are not heard, by distribution and name."""
     return {(one.declaration.distribution, one.declaration.name): one.reason for one in host.plugins.refused}
@@ -347,27 +361,75 @@ def test_a_shipped_provider(home, site):
     assert not entry.settings
 
 
-def test_what_neither_leads_nor_carries_may_be_added(home, site):
-    """A name, a time-out, a retry count."""
+def test_the_default_may_be_a_shipped_provider(home, site):
+    """Nothing but its id is written."""
     site.install("acme", key="corp", group="keyfob.providers")
-    entry = home.provider("[model_providers.corp]\nname = 'Mine'\nrequest_max_retries = 0\n", "corp").entry
-    assert (entry.fields.name, entry.fields.base_url) == ("Mine", "https://shipped.example/v1")
+    provider = home.provider("model_provider = 'corp'\n", None)
+    assert (provider.id, str(provider.base_url), provider.plugin) == ("corp", "https://shipped.example/v1", "envkey")
+
+
+def test_what_neither_leads_nor_authenticates_may_be_overridden_key_by_key(home, site):
+    """A name, a header, a query parameter; what the plugin ships beside them stays, whatever mapping it is."""
+    site.install("acme", SHIPS_MORE, key="corp", group="keyfob.providers")
+    home.write("[model_providers.corp.http_headers]\nX-Team = 'search'\n", "keyfob.toml")
+    text = "[model_providers.corp]\nname = 'Mine'\nquery_params = { page = '2' }\n"
+    provider = home.provider(text + "env_http_headers = { X-Region = 'REGION' }\n", "corp")
+    fields = provider.entry.fields
+    assert (fields.name, fields.base_url, fields.env_key) == ("Mine", "https://shipped.example/v1", "SHIPPED_KEY")
+    assert fields.http_headers == {"X-Team": "search", "X-Client": "keyfob"}
+    assert (fields.query_params, fields.env_http_headers) == ({"v": "1", "page": "2"}, {"X-Region": "REGION"})
+
+
+def test_explain_tells_what_a_plugin_ships(home, site):
+    """Each key with the plugin as its place, and which of them a file overrules."""
+    site.install("acme", SHIPS_MORE, key="corp", group="keyfob.providers")
+    path = home.write("[model_providers.corp]\nhttp_headers = { X-Team = 'search' }\n")
+    found = home.host().provider("corp").explain()
+    assert not found.faults
+    assert [(each.place, each.key, each.layer, each.wins) for each in found.settings] == [
+        (f"{path}:2", "http_headers", "user", True),
+        ("plugin acme 1.0", "base_url", "plugin", True),
+        ("plugin acme 1.0", "env_key", "plugin", True),
+        ("plugin acme 1.0", "http_headers.X-Team", "plugin", False),
+        ("plugin acme 1.0", "http_headers.X-Client", "plugin", True),
+        ("plugin acme 1.0", "query_params.v", "plugin", True),
+    ]
+
+
+def test_two_distributions_with_one_provider(home, site):
+    """Neither is heard, and the error names both; other providers are there."""
+    for name in ("acme", "beta"):
+        site.install(name, key="corp", group="keyfob.providers")
+    host = home.host("model_provider = 'corp'\n[model_providers.x]\nbase_url = 'https://x'\n")
+    with pytest.raises(PluginError, match=r"acme 1\.0 and beta 1\.0 all declare `corp`; allow_plugins"):
+        _ = host.provider().entry
+    assert host.ids[:2] == ("x", "lmstudio")
+    assert host.provider("x").route.plugin == "none"
 
 
 @pytest.mark.parametrize(
     "keys",
     ["env_key = 'MINE'", "experimental_bearer_token = 'mine'", "requires_openai_auth = true",
      "auth = { command = 'a' }", "http_headers = { X-Key = 'mine' }",
-     "env_http_headers = { X-Key = 'MINE' }", "query_params = { key = 'mine' }",
+     "http_headers = { Cookie = 'mine' }", "env_http_headers = { X-Key = 'MINE' }",
+     "env_http_headers = { X-Team = 'MY_TOKEN' }", "query_params = { key = 'mine' }",
      "base_url = 'https://mine.example'", "hmac = { key = 'mine' }"],
 )  # fmt: skip
 def test_a_users_key_and_a_plugins_url_are_not_mixed(home, site, keys):
     """Nor the reverse: then the entry is the user's own, and the plugin is not even imported."""
     site.install("acme", "raise RuntimeError", key="corp", group="keyfob.providers")
-    entry = home.provider(f"[model_providers.corp]\n{keys}\n", "corp").entry
-    assert (entry.fields.base_url, entry.fields.env_key) in {
-        (None, None), (None, "MINE"), ("https://mine.example", None)
-    }  # fmt: skip
+    provider = home.provider(f"[model_providers.corp]\n{keys}\n", "corp")
+    fields = provider.entry.fields
+    assert (fields.base_url, fields.env_key) in {(None, None), (None, "MINE"), ("https://mine.example", None)}
+
+
+def test_a_base_url_that_is_withheld_is_told(home, site):
+    """Or who sets the key alone would look in vain for why the plugin's base URL is not taken."""
+    site.install("acme", "raise RuntimeError", key="corp", group="keyfob.providers")
+    with pytest.raises(
+        ConfigError, match=r"there is no base_url .*that of acme 1\.0 is not for an entry that sets env_key"
+    ):
+        _ = home.provider("[model_providers.corp]\nenv_key = 'MINE'\n", "corp").base_url
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,15 @@ _LOCAL_PORTS = {"ollama": 11434, "lmstudio": 1234}
 
 
 class Base(NamedTuple):
-    """What the files' settings of an entry are laid over, and the place that a fault in it is reported at."""
+    """What the files' settings of an entry are laid over, and the place that a fault in it is reported at.
+
+    shipped: a plugin brings it, so that its user has not seen it.
+    """
 
     data: Mapping[str, Any]
     path: str | None = None
     line: int | None = None
+    shipped: bool = False
 
 
 def built_in(provider: str, environ: Mapping[str, str]) -> Base | None:

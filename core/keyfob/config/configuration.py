@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -25,17 +26,26 @@ from keyfob.config.entries import Entry, fault_at, find_layer, place
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# An entry with one of these, or with any table, says itself where requests go or what they carry.
-_DECISIVE = frozenset({
-    "base_url", "requires_openai_auth", "env_key", "experimental_bearer_token", "auth",
-    "http_headers", "env_http_headers", "query_params",
-})  # fmt: skip
+# An entry with one of these, or with a table that is none of the additions, says itself where requests go or what they
+# carry.
+_DECISIVE = frozenset({"base_url", "requires_openai_auth", "env_key", "experimental_bearer_token", "auth"})
+# The tables of what is added to requests, and the words that a secret among it goes by.
+_ADDITIONS = frozenset({"http_headers", "env_http_headers", "query_params"})
+_SECRET = re.compile("auth|cookie|credential|key|pass|secret|session|sig|token", re.IGNORECASE)
 # The rules that any layer can set.
 _FORCED = ("forced_login_method", "forced_chatgpt_workspace_id")
 
 
 def _is_table(value: object) -> bool:
     return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
+
+
+def _decides(key: str, value: object) -> bool:
+    """Whether this key of an entry leads or authenticates its requests; of an addition, by its words."""
+    if key in _ADDITIONS and isinstance(value, dict):
+        words = [*value, *value.values()] if key == "env_http_headers" else [*value]
+        return any(_SECRET.search(str(word)) for word in words)
+    return key in _DECISIVE or _is_table(value)
 
 
 class Configuration:
@@ -137,15 +147,19 @@ class Configuration:
         return Base({**base.data, "base_url": url}, *place(self.layers, ("openai_base_url",))) if url else base
 
     def decides(self, provider: str) -> bool:
-        """Whether the files say where its requests go, or what they carry.
+        """Whether the files say where its requests go, or what authenticates them.
 
         Then nothing that a plugin ships under this id counts: its base URL must not get a user's key, nor the user's
         base URL its key.
         """
+        return bool(self.deciding(provider))
+
+    def deciding(self, provider: str) -> tuple[str, ...]:
+        """The keys of the entry that do; of an entry that is no table, which is a fault, the empty one."""
         own = self._own(provider)
         if not isinstance(own, dict):
-            return own is not None
-        return any(key in _DECISIVE or _is_table(value) for key, value in own.items())
+            return ("",) if own is not None else ()
+        return tuple(key for key, value in own.items() if _decides(key, value))
 
     def entry(self, provider: str, shipped: Base | None = None) -> Entry:
         """One entry: what the layers say over what is built in or `shipped` by a plugin.

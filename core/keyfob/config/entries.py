@@ -11,7 +11,7 @@ from keyfob.errors import Fault
 from keyfob.lazy import lazy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pydantic import BaseModel, ValidationError
 
@@ -64,6 +64,17 @@ class Entry:
         return tuple(
             Setting(key, layer.name, layer.path, layer.line((*self.keys, key)), wins=winners[key] is layer)
             for key, layer in found
+        )
+
+    @property
+    def shipped(self) -> tuple[Setting, ...]:
+        """The same of what a plugin ships; tables are merged key by key, so each of their keys is one."""
+        if self.base is None or not self.base.shipped:
+            return ()
+        set_by_files = [path for path in _leaves(self.base.data) if find_layer(self.layers, (*self.keys, *path))]
+        return tuple(
+            Setting(dotted(path) or "", "plugin", self.base.path, None, wins=path not in set_by_files)
+            for path in _leaves(self.base.data)
         )
 
     def setting(self, key: str) -> Setting | None:
@@ -134,6 +145,13 @@ def fault_at(
     inside = keys[0] == "model_providers" and len(keys) > 1
     provider, key = (toml_key(keys[1]), keys[2:]) if inside else (None, keys)
     return Fault(message, instead, path=path, line=line, provider=provider, key=dotted(key))
+
+
+def _leaves(table: Mapping[str, Any], around: KeyPath = ()) -> Iterator[KeyPath]:
+    """The path of each key that holds no table with keys."""
+    for key, value in table.items():
+        path = (*around, key)
+        yield from _leaves(value, path) if isinstance(value, dict) and value else (path,)
 
 
 def _table(data: object, keys: KeyPath) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from keyfob.routing.requirements import mended, see_that_it_fits
 from keyfob.routing.strays import refuse_stray
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import ModuleType
 
 
@@ -54,15 +54,19 @@ class Plugins:
 
     def __init__(
         self,
-        declared: Sequence[Declaration],
+        declared: Iterable[Declaration],
         allowed: Sequence[frozenset[str]] = (),
         waiting: Callable[[str], None] | None = None,
     ) -> None:
-        self._declared = declared
+        self._installed = declared
         self._allowed = [frozenset(map(canonical, names)) for names in allowed]
         self._waiting = waiting
         self._loaded: dict[str, Loaded] = {}
         self.avoided: dict[Declaration, str] = {}
+
+    @lazy
+    def _declared(self) -> tuple[Declaration, ...]:
+        return tuple(self._installed)
 
     @lazy
     def accepted(self) -> tuple[Declaration, ...]:
@@ -158,6 +162,10 @@ class Plugins:
         with isolated(str(declaration), f"the options of `{declaration.name}` have no JSON Schema", told=True):
             return table_schema(model, declaration.name)
 
+    def shipper(self, provider: str) -> Declaration | None:
+        """Whose plugin ships an entry under that id, as far as it is heard; nothing is imported."""
+        return self._claims.get(("keyfob.providers", provider))
+
     def shipped(self, provider: str) -> Base | None:
         """The entry that an installed distribution ships under that id, or None."""
         declaration = self.declared("keyfob.providers", provider)
@@ -167,7 +175,12 @@ class Plugins:
         entries = self._offered(declaration, "keyfob_providers")[1]
         if not isinstance(entries, Mapping) or not isinstance(entries.get(provider), Mapping):
             raise PluginError(f"{owner}: keyfob_providers() of {declaration.module} has no entry `{provider}`")
-        return Base(entries[provider], path=f"plugin {owner}")
+        return Base(_plain(entries[provider]), path=f"plugin {owner}", shipped=True)
+
+
+def _plain(value: Any) -> Any:
+    """The same with dicts in place of other mappings: only those are merged key by key."""
+    return {key: _plain(held) for key, held in value.items()} if isinstance(value, Mapping) else value
 
 
 def _imported(declared: Declaration) -> ModuleType:

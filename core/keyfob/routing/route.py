@@ -88,7 +88,7 @@ def _conflict(entry: Entry, claims: list[Claim]) -> RoutingError:
 
 def _place(entry: Entry, key: str) -> str:
     setting = entry.setting(key)
-    return setting.place if setting else "built in"
+    return setting.place if setting else (entry.base and entry.base.path) or "built in"
 
 
 def _error(fault: Fault, hint: str | None = None) -> RoutingError:
