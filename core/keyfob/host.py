@@ -21,7 +21,7 @@ from keyfob.plugin.contract import Context
 from keyfob.plugin.interaction import Interaction, Nobody
 from keyfob.providers import Provider
 from keyfob.remembering import routed
-from keyfob.routing.installed import declarations, metadata_files
+from keyfob.routing.installed import Installed
 from keyfob.routing.plugins import Plugins
 from keyfob.stores.choice import SHARED, clearable, store_for
 
@@ -104,10 +104,8 @@ class Host:
         """The plugins at hand. KEYFOB_DISABLE_PLUGINS leaves third parties' out."""
         if self._environ.get("KEYFOB_DISABLE_PLUGINS"):
             return Plugins((), self.configuration.allowed_plugins)
-        self._watched.add(site_folders(), "installed")
-        files = metadata_files(site_folders())
-        self._watched.add(files, "installed")
-        return Plugins(declarations(files), self.configuration.allowed_plugins, self._waiting)
+        installed = Installed(site_folders(), lambda paths: self._watched.add(paths, "installed"))
+        return Plugins(installed, self.configuration.allowed_plugins, self._waiting)
 
     @lazy
     def context(self) -> Context:

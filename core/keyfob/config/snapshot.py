@@ -222,7 +222,7 @@ class Watched:
     def settled(self, now: float) -> bool:
         """Whether no path has changed since, nor so short a time before `now` that its times could hide a change."""
         return all(
-            identity == _identity(kind, path) and _age(path, now) > SETTLED
+            identity == _identity(kind, path) and _age(identity, now) > SETTLED
             for (kind, path), identity in self._identities.items()
         )
 
@@ -231,13 +231,10 @@ class Watched:
         return [f"{kind}\t{path}\t{found}" for (kind, path), found in self._identities.items() if kind in kinds]
 
 
-def _age(path: str, now: float) -> float:
+def _age(identity: str, now: float) -> float:
     """Seconds since the last change; an absent path changed long ago."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return SETTLED + 1
-    return now - max(found.st_mtime, found.st_ctime)
+    times = identity.split(" ")[3:5]
+    return now - max(map(int, times)) / 1e9 if len(times) == 2 and times[1].isdecimal() else SETTLED + 1
 
 
 def save(
