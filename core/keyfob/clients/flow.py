@@ -100,7 +100,7 @@ def _add_signature(request: Any, signer: Signer, credential: Credential) -> None
     """Sign a request whose body has been read. It is sent in one piece then, with its length."""
     if request.headers.pop("Transfer-Encoding", None):
         request.headers["Content-Length"] = str(len(request.content))
-    unsigned = Unsigned(request.method, str(request.url), dict(request.headers), request.content)
+    unsigned = Unsigned(request.method, str(request.url).partition("#")[0], dict(request.headers), request.content)
     request.headers.update(SecretHeaders(signer.sign(unsigned, credential)))
 
 
