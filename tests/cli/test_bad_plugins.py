@@ -201,6 +201,32 @@ def test_what_a_trial_finds_is_not_imported_by_doctor(keyfob, site, monkeypatch)
     assert "kf_import" not in sys.modules
 
 
+@pytest.mark.parametrize(
+    "command", ["token good", "headers good", "explain good", "check good --json", "plugins", "completion --ids"]
+)
+def test_no_plugin_is_imported_by_what_needs_none(keyfob, site, command):
+    """Though an entry goes to one, one ships a provider and one listens; nor by what is remembered at the end."""
+    module = "import sys; sys.modules['kf_was_imported'] = sys"
+    for name, group in (("key", "keyfob.auth"), ("corp", "keyfob.providers"), ("hears", "keyfob.events")):
+        site.install(f"kf-{name}", module, key=name, group=group, module=f"kf_{name}")
+    keyfob.configure(entries("key"))
+    keyfob(*command.split(), GOOD="sk-good")
+    assert "kf_was_imported" not in sys.modules
+
+
+def test_listing_and_doctor_import_what_an_entry_needs_alone(keyfob, site, monkeypatch):
+    """Not what is merely installed, nor what listens; `status openai` not what another entry needs either."""
+    for name, group in (("key", "keyfob.auth"), ("hears", "keyfob.events")):
+        site.install(f"kf-{name}", "import sys; sys.modules['kf_was_imported'] = sys", key=name, group=group)
+    monkeypatch.setattr(trial, "problems", lambda declared, _: dict.fromkeys(declared))
+    keyfob.configure(entries())
+    for command in ("providers", "doctor", "status", "store"):
+        keyfob(command)
+    keyfob.configure(entries("key"))
+    keyfob("status", "openai")
+    assert "kf_was_imported" not in sys.modules
+
+
 # What a trial finds, in processes of an environment that has all of them.
 
 SLOW = Bad("import time; time.sleep(60)", "kf_slow was not loaded within")

@@ -45,11 +45,12 @@ def _provider(session: Session, name: str | None) -> Provider:
         raise UnknownProviderError("there is no provider of this name", hint=error.hint) from None
 
 
-def logins(session: Session) -> Iterator[Login]:
-    """The login of each provider that has one and is not broken."""
+def logins(session: Session, plugin: str | None = None) -> Iterator[Login]:
+    """The login of each provider that has one and is not broken. plugin: only of those that go to it."""
     for name in session.host.ids:
         with contextlib.suppress(KeyfobError):
-            login = session.provider(name).login
+            provider = session.provider(name)
+            login = provider.login if plugin in (None, provider.route.plugin) else None
             if login is not None:
                 yield login
 

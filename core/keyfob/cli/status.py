@@ -79,7 +79,8 @@ def _asked(session: Session, name: str | None) -> Login:
 def _grouped(session: Session, asked: Login, *, alone: bool) -> list[list[Login]]:
     """Each login once, with all providers that use it; the one that was asked about first."""
     groups: dict[Store, list[Login]] = {asked.store: [asked]}
-    for login in logins(session):
+    plugin = session.host.provider(asked.provider).route.plugin if alone else None  # another's use another store
+    for login in logins(session, plugin):
         if login.store in groups or not alone:
             groups.setdefault(login.store, []).append(login)
     return list(groups.values())
