@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from keyfob.testing.contract import Answer, Contract
 from keyfob.testing.issuer import CLAIM, jwt
@@ -28,6 +31,21 @@ class TestBearer(Contract):
     secrets = ("sk-canary-of-the-entry",)
 
 
+class TestCommand(Contract):
+    key = "command"
+    secrets = ("canary-of-the-command",)
+    entry = {"auth": {"command": sys.executable, "args": ["-S", "-c", f"print('{secrets[0]}')"]}}  # noqa: RUF012
+
+
+class TestNone(Contract):
+    """Nothing is authenticated."""
+
+    key = "none"
+    entry = {"name": "Local"}  # noqa: RUF012
+    test_requests_are_authenticated = None
+
+
+@pytest.mark.slow
 class TestOAuthProgram(Contract):
     """Client credentials."""
 
@@ -45,6 +63,7 @@ class TestOAuthProgram(Contract):
         }
 
 
+@pytest.mark.slow
 class TestOAuthPeople(Contract):
     """A login that somebody made in the browser, renewed by its refresh token."""
 
@@ -65,6 +84,7 @@ class TestOAuthPeople(Contract):
         }
 
 
+@pytest.mark.slow
 class TestOpenAI(Contract):
     """A ChatGPT login; a key that no issuer renews is the envkey plugin's business."""
 

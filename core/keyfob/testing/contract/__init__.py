@@ -46,7 +46,8 @@ class Contract(Declaring, Opening, Secrets, Issuing, Sending, Signing, Storing):
     `grant.expires_in` seconds; that may be negative.
 
     entry: the keys of the whole entry, where the options are not all. module: where the plugin is, if no distribution
-    declares it. secrets: those that the entry itself holds.
+    declares it; `declares` then are the keys that one would, by default `key` alone. secrets: those that the entry
+    itself holds.
     """
 
     key: ClassVar[str]
@@ -55,8 +56,11 @@ class Contract(Declaring, Opening, Secrets, Issuing, Sending, Signing, Storing):
     optional: ClassVar[tuple[str, ...]] = ()
     entry: Any = None  # as environ
     module: ClassVar[str | None] = None
+    declares: ClassVar[tuple[str, ...]] = ()
     secrets: ClassVar[tuple[str, ...]] = ()
     login: Any = None  # a method (self, grant) that returns a mapping
+
+    _left_out: ClassVar[frozenset[str]] = frozenset()
 
     def speak(self, issuer: NastyIssuer, asked: Received) -> Answer:
         """What the issuer answers to a request. It calls `issuer.grant()` where it gives a token."""
@@ -69,9 +73,13 @@ class Contract(Declaring, Opening, Secrets, Issuing, Sending, Signing, Storing):
         about = {"any", "signer", "login", "issuer" if asks else "environment"}
         if not asks and not cls.environ:
             about.remove("environment")
-        for name, test in _tests(cls).items():
-            if vars(test)["about"] not in about:
+        inherited = cls._left_out
+        cls._left_out = frozenset(name for name, test in _tests().items() if vars(test)["about"] not in about)
+        for name, test in _tests().items():
+            if name in cls._left_out:
                 setattr(cls, name, None)
+            elif name in inherited:
+                setattr(cls, name, test)
 
     @pytest.fixture
     def trial(self, tmp_path: Path) -> Iterator[Trial]:
@@ -84,6 +92,7 @@ class Contract(Declaring, Opening, Secrets, Issuing, Sending, Signing, Storing):
                 entry=_given(self.entry, issuer) or {self.key: dict(self.options)},
                 environ=_given(self.environ, issuer),
                 module=self.module,
+                declares=self.declares,
                 secrets=self.secrets,
                 login=self.login,
             )
@@ -97,11 +106,10 @@ def _given(what: Any, issuer: NastyIssuer) -> Any:
     return what(issuer) if callable(what) else what
 
 
-def _tests(cls: type) -> dict[str, Callable[..., None]]:
-    members = {name: getattr(cls, name) for name in dir(cls) if name.startswith(PREFIX)}
-    return {name: member for name, member in members.items() if hasattr(member, "about")}
+def _tests() -> dict[str, Callable[..., None]]:
+    return {name: getattr(Contract, name) for name in dir(Contract) if name.startswith(PREFIX)}
 
 
 def rules() -> dict[str, str]:
     """Every rule of the kit, and what it says."""
-    return {name_of(name): (test.__doc__ or "").strip() for name, test in _tests(Contract).items()}
+    return {name_of(name): (test.__doc__ or "").strip() for name, test in _tests().items()}

@@ -27,7 +27,8 @@ class Declaring:
         provider = trial.provider()
         see(trial.loaded_from, f"nobody declares `{trial.key}`")
         see(provider.route.plugin == trial.key, f"the entry goes to the plugin `{provider.route.plugin}`")
-        see(provider.loaded.plugin.key == trial.key, "its plugin has another key")
+        others = [key for key in trial.offered if provider.host.plugins.declared("keyfob.auth", key) is None]
+        see(trial.built_in or not others, f"its module offers {', '.join(others)} too, which nobody declares")
 
     @rule()
     def test_import_is_light(self, trial: Trial) -> None:

@@ -34,6 +34,8 @@ def rule(about: About = "any") -> Callable[[Callable[..., None]], Callable[..., 
             except KeyfobError as error:
                 hint = f" ({error.hint})" if error.hint else ""
                 broken(name, f"{type(error).__name__}: {error}{hint}", error.__cause__ or error)
+            except Exception as error:  # noqa: BLE001  # whatever a plugin or an HTTP library raises; its text is theirs
+                broken(name, f"it ended in a {type(error).__name__}", error)
 
         vars(checked)["about"] = about
         return checked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import time
@@ -14,7 +15,7 @@ from keyfob.routing.plugins import Plugins
 from keyfob.testing.hosts import GivenHost, declared_here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from keyfob.providers import Provider
     from keyfob.testing.contract.issuer import Grant, NastyIssuer
@@ -30,8 +31,8 @@ class Trial:
     """What the rules work with.
 
     entry: the keys of the provider's entry; its base URL is the kit's. environ: what its user exports. module: where
-    the plugin is, if no distribution declares it. secrets: those of the entry. login: what is stored for a grant; None
-    for a plugin whose logins are none, or are not made of grants.
+    the plugin is, if no distribution declares it, and `declares` the keys that one would. secrets: those of the entry.
+    login: what is stored for a grant; None for a plugin whose logins are none, or are not made of grants.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class Trial:
         entry: Mapping[str, Any],
         environ: Mapping[str, str],
         module: str | None = None,
+        declares: tuple[str, ...] = (),
         secrets: tuple[str, ...] = (),
         login: Callable[[Grant], Mapping[str, Any]] | None = None,
     ) -> None:
         self.folder, self.key, self.module = folder, key, module
+        self._declares = declares or (key,)
         self.issuer, self.entry, self.environ = issuer, dict(entry), dict(environ)
         self._secrets, self._login = secrets, login
         self._ahead = 0.0  # seconds
@@ -86,8 +89,8 @@ class Trial:
             "folder": self.folder,
             "data": data,
             "environ": self.environ,
-            "key": self.key,
             "module": self.module,
+            "declares": self._declares,
         }
 
     def provider(self, environ: Mapping[str, str] | None = None) -> Provider:
@@ -131,10 +134,22 @@ class Trial:
                 raise AssertionError(f"{where} shows a secret (which one is not said here)")
 
     @property
+    def built_in(self) -> bool:
+        """Whether it comes with keyfob."""
+        return self.module is None and self.key in MODULES
+
+    @property
+    def offered(self) -> list[str]:
+        """The keys of all plugins that its module offers."""
+        return [plugin.key for plugin in importlib.import_module(self.loaded_from).keyfob_auth_plugins()]
+
+    @property
     def loaded_from(self) -> str:
         """The module of the plugin. Raises PluginError."""
-        if self.module is not None or self.key in MODULES:
-            return self.module or MODULES[self.key]
+        if self.module is not None:
+            return self.module
+        if self.built_in:
+            return MODULES[self.key]
         declaration = self.provider().host.plugins.declared("keyfob.auth", self.key)
         if declaration is None:
             raise AssertionError(f"no installed distribution declares `{self.key}` in the group keyfob.auth")
@@ -145,11 +160,11 @@ def host_of(
     folder: str,
     data: Mapping[str, Any],
     environ: Mapping[str, str],
-    key: str,
     module: str | None,
+    declares: Sequence[str] = (),
     clock: Callable[[], float] = time.time,
 ) -> GivenHost:
-    """A host of this configuration, with the plugin as installed, or from `module`."""
+    """A host of this configuration, with the plugins as installed, or those that `module` would declare."""
     places = Places(folder, system=os.path.join(folder, "system"), cache=os.path.join(folder, "cache"))
-    plugins = None if module is None else Plugins([declared_here(key, module)])
+    plugins = None if module is None else Plugins([declared_here(key, module) for key in declares])
     return GivenHost(data, environ, plugins=plugins, places=places, clock=clock)

@@ -1,0 +1,115 @@
+"""The contract kit itself: for each rule there is a plugin that breaks it and no other, and the kit says which."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from keyfob.testing.contract import Contract, rules
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from keyfob.testing.contract import Grant, NastyIssuer
+
+RULES = tuple(rules())
+BROKEN = "keyfob.testing.broken"
+ALONE = {"declared": "forgotten", "import-is-light": "heavy", "import-is-silent": "noisy"}
+
+
+class Kept(Contract):
+    """A plugin that asks no issuer."""
+
+    key = "kept"
+    options: Any = {}  # noqa: RUF012
+    environ: Any = {"BROKEN_KEY": "canary-of-the-environment"}  # noqa: RUF012
+
+
+class Asking(Kept):
+    """One that asks an issuer."""
+
+    def entry(self, issuer: NastyIssuer) -> dict[str, Any]:
+        return {self.key: {"token_url": issuer.token_url}}
+
+
+class Storing(Asking):
+    """One whose logins are stored."""
+
+    environ: Any = {}  # noqa: RUF012
+
+    def login(self, grant: Grant) -> dict[str, Any]:
+        return {"access": grant.token, "refresh": grant.refresh_token, "expires_at": time.time() + grant.expires_in}
+
+
+def contract_of(rule: str) -> type[Contract]:
+    """The contract of the plugin that breaks this rule."""
+    base, module = {
+        "Issuing": (Asking, "minting"),
+        "Storing": (Storing, "rotating"),
+    }.get(_family(rule), (Kept, "static"))
+    return type("Broken", (base,), {"key": rule, "module": f"{BROKEN}.{ALONE.get(rule, module)}", "declares": RULES})
+
+
+def _family(rule: str) -> str:
+    name = f"test_{rule.replace('-', '_')}"
+    return next(base.__name__ for base in Contract.__mro__ if name in vars(base))
+
+
+def verdicts(contract: type[Contract], folder: Path) -> dict[str, str]:
+    """What the kit says of each rule: the error of one that is broken."""
+    kit, found = contract(), {}
+    for number, rule in enumerate(rules()):
+        test = getattr(kit, f"test_{rule.replace('-', '_')}")
+        if test is not None:
+            (folder / str(number)).mkdir()
+            trial = contract.trial.__wrapped__(kit, folder / str(number))
+            found[rule] = _verdict(test, next(trial), kit)
+            next(trial, None)
+    return found
+
+
+def _verdict(test: Any, trial: Any, kit: Contract) -> str:
+    wanted = {"optional": kit.optional} if "optional" in inspect.signature(test).parameters else {}
+    try:
+        test(trial=trial, **wanted)
+    except AssertionError as error:
+        return str(error)
+    except pytest.skip.Exception:
+        pass
+    return ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", RULES)
+def test_each_rule_finds_the_plugin_that_breaks_it_and_no_other(tmp_path: Path, rule: str) -> None:
+    """By its name; every other rule is content with that plugin."""
+    said = {name: error for name, error in verdicts(contract_of(rule), tmp_path).items() if error}
+    assert list(said) == [rule], said
+    assert said[rule].startswith(f"rule {rule}: ")
+
+
+AUTHORS = """
+from keyfob.testing.contract import Contract
+
+class TestMine(Contract):
+    key = "requests-are-authenticated"
+    environ = {"BROKEN_KEY": "canary-of-the-environment"}
+    module = "keyfob.testing.broken.static"
+"""
+
+
+def test_an_author_reads_which_rule_is_broken(tmp_path: Path) -> None:
+    """In pytest's own summary, from three lines; the rules that are not about such a plugin are not there at all."""
+    (tmp_path / "test_mine.py").write_text(AUTHORS)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "authenticated or once or silent"]
+    environ = {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert "rule requests-are-authenticated: the request arrives without a header" in done.stdout
+    assert "1 failed, 1 passed" in done.stdout
+    assert "canary" not in done.stdout
