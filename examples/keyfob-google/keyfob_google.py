@@ -5,7 +5,6 @@ import logging
 import os
 import re
 import socket
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC
@@ -31,8 +30,9 @@ from keyfob.plugin import (
     hookimpl,
 )
 
-_MACHINE, _WELL_KNOWN = "the metadata server", "application_default_credentials.json"
+_MACHINE = "the metadata server"
 _LOGIN = "gcloud auth application-default login"
+_KEYS = "gcloud iam service-accounts keys list --iam-account EMAIL"
 # The types of credential files, with google-auth's module and constructor. None of them runs a program.
 _TYPES = {
     "authorized_user": ("google.oauth2.credentials", "from_authorized_user_info"),
@@ -66,37 +66,38 @@ class Google(MintingAuth[Options]):
         credentials, request = _of_file(file, options, context) if file else _of_machine(options)
         try:
             credentials.refresh(request)
-            until = credentials.expiry and credentials.expiry.replace(tzinfo=UTC).timestamp()  # it says not that it is
-            payer = options.quota_project or credentials.quota_project_id
-            headers = {"Authorization": f"Bearer {credentials.token}", "x-goog-user-project": payer}
-            expires_at = until and context.clock() + until - time.time()  # google-auth counts from that clock
-            return Credential({k: v for k, v in headers.items() if v}, expires_at=expires_at, token=credentials.token)
+            until = credentials.expiry and credentials.expiry.replace(tzinfo=UTC)  # which it is, and does not say
+            left = until and until.timestamp() - time.time()  # by the clock that google-auth counts from
+            headers = {"Authorization": f"Bearer {credentials.token}"}
+            if payer := options.quota_project or credentials.quota_project_id:
+                headers["x-goog-user-project"] = payer
+            return Credential(headers, expires_at=left and context.clock() + left, token=credentials.token)
         except (KeyfobError, UnreachableError, UnansweredError):
             raise
         except Exception as error:  # noqa: BLE001  # google-auth trips over answers that it does not expect
             message = f"provider {provider.id}: no token from {file or _MACHINE} ({_why(error)})"
-            raise CredentialError(message, hint=_LOGIN) from None
+            mends = _KEYS if "service_account" in type(credentials).__module__ else _LOGIN
+            raise CredentialError(message, hint=mends) from None
 
     def state(self, provider: ProviderInfo, options: Options, context: Context) -> State:
         """Whose token it would be; whether there is one, only asking tells."""
-        file = _file(options, context.environ)
-        summary = "asked when used" if not file else "ready" if os.path.isfile(file) else "no such file"
-        return State(summary != "no such file", summary, comes_from=file or _MACHINE)
+        if file := _file(options, context.environ):
+            return State(found := os.path.isfile(file), "ready" if found else "no such file", comes_from=file)
+        return State(ready=True, summary="asked when used", comes_from=_MACHINE)
 
     def base_url(self, provider: ProviderInfo, options: Options, context: Context) -> str:
         """Vertex AI's endpoint that speaks OpenAI's API."""
         if not options.project:
             raise ConfigError("neither base_url nor google.project is set", hint="gcloud config get project")
-        region = "" if options.location == "global" else f"{options.location}-"
-        place = f"projects/{options.project}/locations/{options.location}"
-        return f"https://{region}aiplatform.googleapis.com/v1/{place}/endpoints/openapi"
+        host = ("" if options.location == "global" else f"{options.location}-") + "aiplatform.googleapis.com"
+        return f"https://{host}/v1/projects/{options.project}/locations/{options.location}/endpoints/openapi"
 
 
 def _file(options: Options, environ: Mapping[str, str]) -> str | None:
     """The file that is named, else gcloud's, if it is there; None: the metadata server's turn."""
-    # As `google.auth.default` does, which reads os.environ, though, where keyfob's `.env` is not, and runs gcloud.
-    base = environ.get("APPDATA", "") if sys.platform == "win32" else os.path.join(environ.get("HOME", ""), ".config")
-    file = os.path.join(environ.get("CLOUDSDK_CONFIG") or os.path.join(base, "gcloud"), _WELL_KNOWN)
+    home = environ.get("HOME") or os.path.expanduser("~")
+    base = environ.get("APPDATA", home) if os.name == "nt" else f"{home}/.config"
+    file = os.path.join(environ.get("CLOUDSDK_CONFIG") or f"{base}/gcloud", "application_default_credentials.json")
     named = options.credentials_file or environ.get("GOOGLE_APPLICATION_CREDENTIALS")
     return named or (file if os.path.isfile(file) else None)
 
@@ -138,8 +139,7 @@ def _of_machine(options: Options) -> tuple[Any, Any]:
 
 def _why(error: Exception) -> str:
     """The code of RFC 6749, section 5.2; never google-auth's text, for the answer is in it."""
-    answer = error.args[1] if len(error.args) > 1 else None
-    code = answer.get("error") if isinstance(answer, dict) else None
+    code = answer.get("error") if isinstance(answer := error.args and error.args[-1], dict) else None
     return code if isinstance(code, str) and re.fullmatch("[a-z_]{1,40}", code) else type(error).__name__
 
 

@@ -162,6 +162,7 @@ def test_what_goes_wrong_is_told_without_a_word_of_the_answer(
             hosted({"GOOGLE_APPLICATION_CREDENTIALS": file}).provider("corp").credential()
         assert {one.path for one in issuer.received} == {"/token"}
     assert "the-secret" not in f"{raised.value} {raised.value.hint} {caplog.text}"
+    assert said.startswith(("answered", "127")) or "service-accounts keys" in (raised.value.hint or "")
 
 
 @pytest.mark.parametrize(
