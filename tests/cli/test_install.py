@@ -12,6 +12,7 @@ import yaml
 from keyfob.cli.installing import command, edits
 from keyfob.cli.installing.records import Records
 
+from ..homes import PLUGIN  # noqa: TID252
 from ..homes import site as site  # noqa: TID252
 from .signing import pipe
 
@@ -180,6 +181,40 @@ def test_what_cannot_be_done_is_told_with_its_place_and_nothing_changed(keyfob, 
         put(path(keyfob, name), text)
     assert words in install(keyfob, "codex", "corp", "--anyway", code=2).err
     assert {name: got(path(keyfob, name)) for name in files} == files
+
+
+def test_a_plugins_table_is_none_of_codexs(keyfob, site):
+    """Wherever it stands, Codex has to ask; and it stays where it is."""
+    site.install("other", key="hmac", source=PLUGIN.replace('"X-Key"', '"Authorization"'))
+    keyfob.environ["KEY"] = "k"
+    text = f'[model_providers.corp]\nbase_url = "{BASE}"\nname = "C"\n\n[model_providers.corp.hmac]\n'
+    put(path(keyfob), text)
+    install(keyfob, "codex", "corp")
+    assert got(path(keyfob)).startswith(text[: text.index("\n\n")])
+    assert "[model_providers.corp.hmac]" in got(path(keyfob))
+    assert keyfob("explain", "corp", "--json").code == 0
+    uninstall(keyfob, "codex")
+    assert got(path(keyfob)) == text
+
+
+@pytest.mark.parametrize("option", [("-p", "work"), ("-c", "model_providers.corp.env_key='K'")])
+def test_what_the_command_will_not_have_is_refused(keyfob, option):
+    """Whoever asks gets the entry of the files alone, which may be another one."""
+    put(path(keyfob), CONFIG)
+    put(path(keyfob, "work.config.toml"), "")
+    assert "no -p and no -c" in install(keyfob, "codex", "corp", *option, code=2).err
+
+
+def test_the_command_says_which_home_the_entry_is_in(keyfob):
+    """Another program may be started without CODEX_HOME: it must not get another entry's token for this server."""
+    put(path(keyfob), OTHERS)
+    keyfob.environ["CODEX_HOME"] = keyfob.home
+    install(keyfob, "claude-code", "corp")
+    helper = json.loads(got(settings(keyfob)))["apiKeyHelper"]
+    assert helper == f"CODEX_HOME={keyfob.home} {keyfob.folder}/bin/keyfob token corp"
+    install(keyfob, "kubectl", "corp")
+    (user,) = yaml.safe_load(got(f"{keyfob.folder}/.kube/config"))["users"]
+    assert user["user"]["exec"]["env"] == [{"name": "CODEX_HOME", "value": keyfob.home}]
 
 
 def test_nobody_there_to_be_asked_changes_nothing(keyfob):

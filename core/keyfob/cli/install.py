@@ -57,6 +57,9 @@ def run(options: argparse.Namespace, session: Session) -> int:
 
 
 def _see_that_it_fits(options: argparse.Namespace) -> None:
+    if options.profile or options.config:
+        message = "the command that is installed has no -p and no -c: what they set is not there when it is asked"
+        raise UsageError(message, hint="write it into config.toml or keyfob.toml")
     for given, name, tool in ((options.user, "--user", "kubectl"), (options.anyway, "--anyway", "codex")):
         if given and options.tool != tool:
             raise UsageError(f"{name} is for {tool} alone", hint="keyfob install --help")

@@ -15,7 +15,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from keyfob.cli.installing.changes import is_done
-from keyfob.cli.installing.command import command
+from keyfob.cli.installing.command import command, home
 from keyfob.cli.installing.edits import Edit, newline, read
 from keyfob.cli.installing.plan import Plan, not_ready, see_that_a_token_will_do
 from keyfob.errors import ConfigError, Fault
@@ -52,7 +52,7 @@ def plan(provider: Provider, session: Session) -> Plan:
             message = f"`{name}` goes before the helper: it would be sent to {provider.base_url} instead of the token"
             raise file.fault(message, file.place("env", name), "remove it")
     file.put(("env",), {"ANTHROPIC_BASE_URL": _base_url(provider), "CLAUDE_CODE_API_KEY_HELPER_TTL_MS": REFRESH})
-    file.put((), {"apiKeyHelper": _shell([*command(session.environ), "token", provider.id])})
+    file.put((), {"apiKeyHelper": _helper(provider.id, session.environ)})
     edits = [Edit(path, before, file.text)] if file.text != before else []
     return Plan(edits, remark=f"{path}: Claude Code asks keyfob already", after=_after(provider, session.environ))
 
@@ -68,8 +68,12 @@ def _base_url(provider: Provider) -> str:
     return str(provider.base_url).removesuffix("/").removesuffix(_PATH)
 
 
-def _shell(words: Sequence[str]) -> str:
-    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+def _helper(name: str, environ: Mapping[str, str]) -> str:
+    """The line for a shell."""
+    words, folder = [*command(environ), "token", name], home(environ)
+    if sys.platform == "win32":
+        return subprocess.list2cmdline(words)
+    return f"CODEX_HOME={shlex.quote(folder)} {shlex.join(words)}" if folder else shlex.join(words)
 
 
 def _after(provider: Provider, environ: Mapping[str, str]) -> Sequence[tuple[str, str | None]]:
@@ -84,7 +88,9 @@ def _after(provider: Provider, environ: Mapping[str, str]) -> Sequence[tuple[str
     lost = [
         (f"{name}: Claude Code does not send its {key} ({', '.join(names)})", None) for key, names in added if names
     ]
-    return [*not_ready(provider), *before, *lost]
+    apart = sys.platform == "win32" and home(environ)  # a shell there takes no variable before a command
+    started = [("Claude Code has to be started with the CODEX_HOME that is set here", None)] if apart else []
+    return [*not_ready(provider), *before, *lost, *started]
 
 
 class Json:

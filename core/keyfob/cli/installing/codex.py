@@ -88,7 +88,7 @@ class _Installation:
             return Plan(remark=f"{name} is sent no credential: there is nothing that Codex would have to ask for")
         if name in FIXED:
             return Plan(remark=f"{name} is built into Codex, which signs in to it by itself")
-        if anyway or key not in self._seen or self._is_stored_here_alone():
+        if anyway or key not in _CLAIMS or key not in self._seen or self._is_stored_here_alone():
             return None
         remark = f"Codex reads `{key}` of {name} itself, and needs no help"
         return Plan(remark=remark, hint=f"keyfob install codex {name} --anyway, to have it ask keyfob all the same")
@@ -136,7 +136,7 @@ class _Installation:
 
     def _add_what_codex_lacks(self) -> None:
         """A name and a base URL; of an entry that it has not seen all that it knows. The rest is ours to know."""
-        fields, lacking = self._entry.fields, {}
+        fields = self._entry.fields
         values = fields.model_dump(include={*_COPIED} & fields.model_fields_set) if "base_url" not in self._seen else {}
         known = {"name": fields.name or self._provider.id, "base_url": str(self._where()), **values}
         lacking = {key: value for key, value in known.items() if key not in self._seen}

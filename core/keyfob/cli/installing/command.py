@@ -27,6 +27,16 @@ def command(environ: Mapping[str, str]) -> list[str]:
     return [os.path.abspath(found if found and same else script)]
 
 
+def home(environ: Mapping[str, str]) -> str | None:
+    """The CODEX_HOME that the command needs; None where it is the usual one.
+
+    Whoever asks may have been started without that variable: then another entry of the same name would be asked for.
+    """
+    given = environ.get("CODEX_HOME")
+    usual = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".codex")
+    return os.path.realpath(given) if given and os.path.realpath(given) != os.path.realpath(usual) else None
+
+
 def _script() -> str | None:
     """The script that runs, or the one that belongs to this Python."""
     named = os.path.basename(sys.argv[0]).lower().removesuffix(".exe") == "keyfob"

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from keyfob.cli.installing.changes import is_done
-from keyfob.cli.installing.command import command
+from keyfob.cli.installing.command import command, home
 from keyfob.cli.installing.edits import Edit, lines_of, newline, read
 from keyfob.cli.installing.plan import Plan, not_ready, see_that_a_token_will_do
 from keyfob.errors import ConfigError, Fault, UsageError
@@ -34,11 +34,13 @@ def plan(provider: Provider, session: Session, *, user: str) -> Plan:
     before = read(path)
     file = Kubeconfig(path, before)
     program, *first = command(session.environ)
+    folder = home(session.environ)
     entry = {
         "apiVersion": _API,
         "command": program,
         "args": [*first, "token", provider.id, "--format", "exec-credential"],
         "interactiveMode": "Never",
+        **({"env": [{"name": "CODEX_HOME", "value": folder}]} if folder else {}),
     }
     edits = [Edit(path, before, file.text)] if file.add_user(user, entry) else []
     remark = f"{path}: the user {user} asks keyfob already"
