@@ -1,44 +1,63 @@
-"""The real server: OpenBao in dev mode, on loopback, which keeps everything in memory."""
+"""The real server: OpenBao in dev mode, on loopback, with TLS. It keeps everything in memory."""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sysconfig
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import hvac
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _PATIENCE_S = 30.0
 
 
+class Server(NamedTuple):
+    """A running server: hvac's client with the root token, the file of its authority, and what unseals it."""
+
+    root: Any
+    cacert: str
+    unseal_key: str
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The server's hvac client with the root token. It has KV version 2 at `secret`, and version 1 at `old`."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with KV version 2 at `secret`, version 1 at `old`, and AppRole."""
     folder = tmp_path_factory.mktemp("bao")
-    address = f"127.0.0.1:{_free_port()}"
-    command = [os.path.join(sysconfig.get_path("scripts"), "bao"), "server", "-dev", "-dev-no-store-token"]
-    given = [f"-dev-listen-address={address}", "-dev-root-token-id=the-root-token"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, *given], cwd=folder, env={"HOME": str(folder)}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-    client = hvac.Client(f"http://{address}", "the-root-token")
+    address, cacert = f"127.0.0.1:{_free_port()}", str(folder / "vault-ca.pem")
+    process = _start(folder, address)
+    client = hvac.Client(f"https://{address}", "the-root-token", verify=cacert)
     try:
-        _wait(process, client)
+        unseal_key = _ready(process, client, folder / "log")
         client.sys.enable_secrets_engine("kv", path="old", options={"version": "1"})
         client.sys.enable_auth_method("approle")
-        yield client
+        yield Server(client, cacert, unseal_key)
     finally:
         client.adapter.close()
         process.terminate()
         process.wait(10)
+
+
+def _start(folder: Path, address: str) -> subprocess.Popen[bytes]:
+    bao = os.path.join(sysconfig.get_path("scripts"), "bao")
+    listens = ["-dev-tls", f"-dev-tls-cert-dir={folder}", f"-dev-listen-address={address}"]
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen(
+            [bao, "server", *listens, "-dev-no-store-token", "-dev-root-token-id=the-root-token"],
+            cwd=folder,
+            env={"HOME": str(folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
 
 
 def _free_port() -> int:
@@ -47,13 +66,12 @@ def _free_port() -> int:
         return port
 
 
-def _wait(process: subprocess.Popen[bytes], client: Any) -> None:
+def _ready(process: subprocess.Popen[bytes], client: Any, log: Path) -> str:
+    """Wait until it answers; the key that unseals it, which it prints when it has started."""
     deadline = time.monotonic() + _PATIENCE_S
     while process.poll() is None and time.monotonic() < deadline:
-        try:
-            if "secret/" in client.sys.list_mounted_secrets_engines()["data"]:
-                return
-        except (OSError, hvac.exceptions.VaultError):  # requests' errors are OSErrors
-            pass
+        printed = re.search(r"^Unseal Key: (\S+)", log.read_text("utf-8"), re.MULTILINE)
+        if printed and client.sys.is_initialized():
+            return printed[1]
         time.sleep(0.05)
     raise RuntimeError("OpenBao did not get ready")
