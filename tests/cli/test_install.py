@@ -185,7 +185,7 @@ def test_what_cannot_be_done_is_told_with_its_place_and_nothing_changed(keyfob, 
 
 def test_a_plugins_table_is_none_of_codexs(keyfob, site):
     """Wherever it stands, Codex has to ask; and it stays where it is."""
-    site.install("other", key="hmac", source=PLUGIN.replace('"X-Key"', '"Authorization"'))
+    site.install("other", key="hmac", source=PLUGIN.replace('"X-Key": ', '"Authorization": "Bearer " + '))
     keyfob.environ["KEY"] = "k"
     text = f'[model_providers.corp]\nbase_url = "{BASE}"\nname = "C"\n\n[model_providers.corp.hmac]\n'
     put(path(keyfob), text)
@@ -195,6 +195,14 @@ def test_a_plugins_table_is_none_of_codexs(keyfob, site):
     assert keyfob("explain", "corp", "--json").code == 0
     uninstall(keyfob, "codex")
     assert got(path(keyfob)) == text
+
+
+def test_several_headers_are_no_token(keyfob, site):
+    """Codex would get none, and send its requests without."""
+    site.install("other", key="hmac", source=PLUGIN.replace('{"X-Key"', '{"X-Org": "1", "Authorization"'))
+    keyfob.environ["KEY"] = "k"
+    put(path(keyfob), f'[model_providers.corp]\nbase_url = "{BASE}"\nhmac = {{}}\n')
+    assert "by X-Org, Authorization" in install(keyfob, "codex", "corp", code=2).err
 
 
 @pytest.mark.parametrize("option", [("-p", "work"), ("-c", "model_providers.corp.env_key='K'")])
@@ -257,6 +265,17 @@ def test_what_was_edited_in_its_own_lines_is_left_and_shown(keyfob):
     os.unlink(path(keyfob, "keyfob.toml"))
     uninstall(keyfob, "codex")
     assert "nothing is installed" in uninstall(keyfob, "codex").err
+
+
+def test_a_key_that_somebody_added_to_what_was_written_is_not_moved_elsewhere(keyfob):
+    """Without the header above it, it would belong to another table."""
+    put(path(keyfob), CONFIG)
+    put(path(keyfob, "keyfob.toml"), "[keyfob]\n")
+    install(keyfob, "codex", "corp", "--anyway")
+    put(path(keyfob, "keyfob.toml"), got(path(keyfob, "keyfob.toml")) + "allow_http = true\n")
+    both = got(path(keyfob)), got(path(keyfob, "keyfob.toml"))
+    assert "keyfob.toml: what was installed" in uninstall(keyfob, "codex", code=2).err
+    assert (got(path(keyfob)), got(path(keyfob, "keyfob.toml"))) == both
 
 
 def test_two_are_taken_back_in_any_order(keyfob):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from keyfob.errors import UsageError
+from keyfob.errors import CredentialError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,13 @@ def see_that_a_token_will_do(provider: Provider, whom: str, headers: Sequence[st
             hint=f"keyfob request PATH --provider {provider.id}",
         )
     needed = provider.state().headers
+    with contextlib.suppress(CredentialError):
+        known = provider.source.peek()  # it never waits
+        if known is not None and known.headers and known.token is None:
+            raise UsageError(
+                f"{provider.id} is not authenticated by a single token, but by {', '.join(needed)}",
+                hint=f"keyfob headers {provider.id}",
+            )
     if needed and not any(name.lower() in headers for name in needed):
         raise UsageError(
             f"{provider.id} is authenticated by {', '.join(needed)}, and {whom} sends a bearer token",
