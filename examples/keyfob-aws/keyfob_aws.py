@@ -22,6 +22,7 @@ from keyfob.plugin import (
     hookimpl,
 )
 
+_HINT = "aws configure sso, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _BEARER = "AWS_BEARER_TOKEN_BEDROCK"
 _REGION = r"[a-z]{2,}(?:-[a-z]+)+-\d+"
 _DOMAINS = {"bedrock-mantle": "api.aws", "bedrock-runtime": "amazonaws.com"}
@@ -102,7 +103,7 @@ def _told(provider: ProviderInfo, options: Options) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError, OSError, RuntimeError, ValueError) as error:
         args = options.auth_refresh.get("args")
-        hint = " ".join(["aws", *(args if isinstance(args, list) else ["sts", "get-caller-identity"])])
+        hint = f"aws {' '.join(args)}" if isinstance(args, list) else _HINT
         profile, kind = options.profile or "by default", type(error).__name__
         raise MissingCredentialError(f"{provider.id}: no AWS keys, profile {profile}: {kind}", hint=hint) from None
 

@@ -21,6 +21,7 @@ from keyfob.plugin import (
 )
 
 _DERIVED = "@method|@target-uri|@authority|@scheme|@request-target|@path|@query"  # RFC 9421, section 2.2
+_COMPONENTS = ("@method", "@target-uri", "content-digest")
 _HEADERS = ("Content-Digest", "Signature-Input", "Signature")
 
 
@@ -42,12 +43,7 @@ class Options(BaseModel):
     key_id: _Text
     secret_env: str = Field(min_length=1)
     encoding: Literal["text", "base64"] = "text"
-    components: Annotated[tuple[_Component, ...], Field(min_length=1), AfterValidator(_each_once)] = (
-        "@method",
-        "@target-uri",
-        "content-digest",
-        "content-type",
-    )
+    components: Annotated[tuple[_Component, ...], Field(min_length=1), AfterValidator(_each_once)] = _COMPONENTS
     created: bool = True
     label: str = Field("sig1", pattern=r"^[a-z*][a-z0-9_.*-]*$")  # RFC 8941, section 3.1.2
     tag: _Text | None = None

@@ -182,7 +182,7 @@ def hmac(extra: str = "x") -> SigningSource:
     """Signs method, URL, one header and body, under a key that changes twice."""
     numbers = iter((1, 2))
 
-    def key() -> SigningKey:
+    def key(environ: Mapping[str, str]) -> SigningKey:
         number = next(numbers, 2)
         return SigningKey(f"key-{number}", headers={"X-Key-Id": str(number)})
 
@@ -190,7 +190,7 @@ def hmac(extra: str = "x") -> SigningSource:
         signed = f"{key.secret} {request.method} {request.url} {request.headers['x-key-id']} [{request.body.decode()}]"
         return {"Authorization": signed, "X-Extra": extra}
 
-    return SigningSource(key, sign, clock=lambda: 0.0)
+    return SigningSource(key, sign, environ={}, clock=lambda: 0.0)
 
 
 class TestSigner:

@@ -48,10 +48,29 @@ def test_each_request_is_signed_with_the_key_that_was_handed_out_for_it() -> Non
     assert source.peek() is None, "nothing is fetched before it is asked for"
     first = source.get()
     environ["SECRET"] = "two"
-    second = source.get(rejected=first)
+    second = source.get()
     assert source.sign(REQUEST, first) == {"Signature": "one POST SECRET 1000.0"}
     assert source.sign(REQUEST, second) == {"Signature": "two POST SECRET 1000.0"}
     assert dict(second.headers) == {"X-Id": "a"}
+
+
+def test_the_key_is_at_hand_until_a_variable_that_it_is_made_of_changes() -> None:
+    """Any other variable may; one that was not there when it was looked for counts, too."""
+    environ = {"SECRET": "one"}
+
+    class Optional(Plugin):
+        def signing_key(self, provider: ProviderInfo, options: Options, context: Context) -> SigningKey:
+            return SigningKey(context.environ.get("OTHER") or context.environ["SECRET"])
+
+    source = opened(environ, Optional())
+    first = source.get()
+    environ["X"] = "x"
+    assert source.peek() is source.get() is first
+    environ["OTHER"] = "two"
+    assert source.peek() is None
+    assert source.get().secret == "two"
+    del environ["SECRET"]
+    assert source.peek().secret == "two", "it was not read"
 
 
 def test_a_refused_key_that_is_the_only_one_is_the_same_object() -> None:

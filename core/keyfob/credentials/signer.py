@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.minting import MintingSource
@@ -9,40 +10,82 @@ from keyfob.credentials.signature import SigningKey
 from keyfob.errors import MissingCredentialError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from keyfob.credentials.credential import Credential
     from keyfob.credentials.signature import Unsigned
 
 
+class Reading(Mapping[str, str]):
+    """An environment that notes what is read of it, so that it can be told whether reading it again would differ."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._read: dict[str, str | None] = {}
+
+    def __getitem__(self, name: str) -> str:
+        value = self._read[name] = self._environ.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._environ)
+
+    def __len__(self) -> int:
+        return len(self._environ)
+
+    @property
+    def holds(self) -> bool:
+        """Whether all that was read is still so."""
+        return all(self._environ.get(name) == value for name, value in self._read.items())
+
+
 class SigningSource(MintingSource):
     """A Signer that keeps what `fetch` returns until it expires, is `max_age` seconds old, or is refused with a 401.
 
-    fetch: the key; may block. Raises CredentialError, or KeyError with the name of a variable that is not set.
-    sign: the headers of the signature; never blocks. clock: the wall clock, in seconds since the epoch.
+    environ: handed to `fetch`; when a variable that it read there has changed, it is asked again. fetch: the key; may
+    block. Raises CredentialError, or KeyError with the name of a variable that is not set. sign: the headers of the
+    signature; never blocks. clock: the wall clock, in seconds since the epoch.
     """
 
     def __init__(
         self,
-        fetch: Callable[[], SigningKey],
+        fetch: Callable[[Mapping[str, str]], SigningKey],
         sign: Callable[[Unsigned, SigningKey], Mapping[str, str]],
         *,
+        environ: Mapping[str, str],
         clock: Callable[[], float],
         max_age: float | None = None,
     ) -> None:
         super().__init__(self._fetched, clock=clock, max_age=max_age)
         self._fetch = fetch
         self._sign = sign
+        self._environ = environ
+        self._reading = Reading(environ)
         self._last: SigningKey | None = None
+
+    def peek(self) -> SigningKey | None:
+        """The key at hand while it is fresh, and its variables are what they were."""
+        key = super().peek() if self._reading.holds else None
+        return key if isinstance(key, SigningKey) else None
+
+    def get(self, *, rejected: Credential | None = None) -> Credential:
+        """The key at hand if it is fresh, made of today's variables, and not the rejected one, else a new one."""
+        if not self._reading.holds:
+            self._held = None
+        return super().get(rejected=rejected)
 
     def _fetched(self) -> SigningKey:
         """The key; the object of before where nothing changed, so that a request is not sent again in vain."""
+        reading = Reading(self._environ)
         try:
-            found = self._fetch()
+            found = self._fetch(reading)
         except KeyError as error:
             raise MissingCredentialError(f"{error.args[0]} is not set") from None
         if not isinstance(found, SigningKey):
             raise TypeError(f"{type(found).__name__} is no SigningKey")
+        self._reading = reading
         if self._last is None or not found.same(self._last):
             self._last = found
         return self._last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, get_args
 
 from pydantic import BaseModel
@@ -112,7 +113,8 @@ class SigningAuth(_Kept[Options]):
     def signing_key(self, provider: ProviderInfo, options: Options, context: Context) -> SigningKey:
         """What to sign with. May block; called in a thread. Raises CredentialError.
 
-        A KeyError is a variable of the environment that is not set.
+        A KeyError is a variable of the environment that is not set. When one that it read has changed, it is called
+        again.
         """
         raise NotImplementedError  # the author writes it; core says whose plugin has not
 
@@ -126,8 +128,9 @@ class SigningAuth(_Kept[Options]):
     def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
         """A Signer that keeps what `signing_key` returns."""
         return SigningSource(
-            lambda: self.signing_key(provider, options, context),
+            lambda environ: self.signing_key(provider, options, replace(context, environ=environ)),
             lambda request, key: self.sign(request, key, options, context),
+            environ=context.environ,
             clock=context.clock,
             max_age=self.max_age(options),
         )

@@ -304,8 +304,13 @@ def test_keys_are_fetched_once_beside_the_event_loop_and_anew_before_they_expire
 @pytest.mark.parametrize(
     ("config", "lines", "says", "hint"),
     [
-        ("", [], "NoCredentialsError", "aws sts get-caller-identity"),
-        ("", ['profile = "gone"'], "ProfileNotFound", "aws sts get-caller-identity"),
+        ("", [], "NoCredentialsError", "aws configure sso, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        (
+            "",
+            ['profile = "gone"'],
+            "ProfileNotFound",
+            "aws configure sso, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ),
         (
             f"[profile x]\ncredential_process = {sys.executable} -c exit('canary')\n",
             ['profile = "x"', 'auth_refresh = { command = "aws", args = ["sso", "login"] }'],
