@@ -90,6 +90,7 @@ class TestOpenAI(Contract):
 
     key = "openai"
     entry = {"requires_openai_auth": True}  # noqa: RUF012
+    optional = ("CODEX_REFRESH_TOKEN_URL_OVERRIDE",)
 
     def environ(self, issuer: NastyIssuer) -> dict[str, str]:
         return {"CODEX_REFRESH_TOKEN_URL_OVERRIDE": issuer.token_url}

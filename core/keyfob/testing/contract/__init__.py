@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from keyfob.errors import KeyfobError
 from keyfob.testing.answers import Answer, Received
 from keyfob.testing.contract.declaring import Declaring
 from keyfob.testing.contract.issuer import Grant, NastyIssuer, rfc6749
@@ -25,7 +26,7 @@ from keyfob.testing.contract.rule import PREFIX, name_of
 from keyfob.testing.contract.secrets import Secrets
 from keyfob.testing.contract.sending import Sending, Signing
 from keyfob.testing.contract.storing import Storing
-from keyfob.testing.contract.trial import Trial
+from keyfob.testing.contract.trial import Trial, host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +39,7 @@ class Contract(Declaring, Opening, Secrets, Issuing, Sending, Signing, Storing):
     """Derive a test class from it, and say what a user would write.
 
     key: the config key; the plugin is loaded as it is installed. options: its table. environ: what its user exports;
-    `optional` names those of it that may be missing.
+    `optional` names those of it that may be missing, and `public` those that hold no secret.
 
     For a plugin that asks an issuer, `entry` or `environ` is a method that takes the issuer, which is on loopback, and
     returns what points the plugin at it. `speak` is the issuer's dialect, where that is not RFC 6749's.
@@ -58,6 +59,7 @@ class Contract(Declaring, Opening, Secrets, Issuing, Sending, Signing, Storing):
     module: ClassVar[str | None] = None
     declares: ClassVar[tuple[str, ...]] = ()
     secrets: ClassVar[tuple[str, ...]] = ()
+    public: ClassVar[tuple[str, ...]] = ()
     login: Any = None  # a method (self, grant) that returns a mapping
 
     _left_out: ClassVar[frozenset[str]] = frozenset()
@@ -69,11 +71,7 @@ class Contract(Declaring, Opening, Secrets, Issuing, Sending, Signing, Storing):
     def __init_subclass__(cls) -> None:
         """Leave out the rules that are not about such a plugin: pytest does not collect what is None."""
         super().__init_subclass__()
-        asks = callable(cls.entry) or callable(cls.environ)
-        about = {"any", "signer", "login", "issuer" if asks else "environment"}
-        if not asks and not cls.environ:
-            about.remove("environment")
-        inherited = cls._left_out
+        inherited, about = cls._left_out, _about(cls)
         cls._left_out = frozenset(name for name, test in _tests().items() if vars(test)["about"] not in about)
         for name, test in _tests().items():
             if name in cls._left_out:
@@ -94,12 +92,39 @@ class Contract(Declaring, Opening, Secrets, Issuing, Sending, Signing, Storing):
                 module=self.module,
                 declares=self.declares,
                 secrets=self.secrets,
+                public=self.public,
                 login=self.login,
             )
 
     @pytest.fixture(name="optional")
     def _optional(self) -> tuple[str, ...]:
         return self.optional
+
+
+def _about(cls: type[Contract]) -> set[str]:
+    """What rules it is subject to: `About`, as far as this class and its plugin say."""
+    asks = callable(cls.entry) or callable(cls.environ)
+    plugin = _plugin(cls)
+    held = {
+        "any": True,
+        "issuer": asks,
+        "variables": bool(cls.environ),
+        "static": bool(cls.environ) and not asks,
+        "stored": hasattr(plugin, "records"),
+        "rotating": cls.login is not None,
+        "signing": hasattr(plugin, "sign"),
+    }
+    return {about for about, holds in held.items() if holds}
+
+
+def _plugin(cls: type[Contract]) -> object:
+    """The plugin; None where there is none yet, or it cannot be loaded: then the rules about all say so."""
+    if not hasattr(cls, "key"):
+        return None
+    try:
+        return host_of("", {}, {}, cls.module, cls.declares or (cls.key,)).plugins.load(cls.key).plugin
+    except KeyfobError:
+        return None
 
 
 def _given(what: Any, issuer: NastyIssuer) -> Any:

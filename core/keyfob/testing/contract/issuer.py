@@ -36,6 +36,7 @@ class NastyIssuer:
     speak: its dialect. expires_in: what it says of the tokens to come. delay: seconds before each answer that gives
     one. instead: what it answers in place of giving one, in order, before it gives any again.
 
+    also: further places that are the issuer, as `host:port`: what stands before it for TLS, or a metadata server.
     grants: what it gave. asked: what it received. reused: refresh tokens that it was shown a second time.
     """
 
@@ -44,6 +45,7 @@ class NastyIssuer:
         self.expires_in: Any = 3600
         self.delay = 0.0
         self.instead: list[Answer] = []
+        self.also: set[str] = set()
         self.grants: list[Grant] = []
         self.asked: list[Received] = []
         self.reused: list[str] = []

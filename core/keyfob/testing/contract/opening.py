@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from keyfob.credentials.credential import Credential
 from keyfob.errors import CredentialError
 from keyfob.plugin import State, Unsigned
-from keyfob.testing.contract.rule import only_for, rule, see
+from keyfob.testing.contract.rule import rule, see
 from keyfob.testing.contract.watching import watched
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Opening:
             see(isinstance(state, State), f"state() returns a {type(state).__name__}")
             trial.see_that_none_is_shown(f"{state} {state.summary} {state.comes_from}", "state()")
 
-    @rule("environment")
+    @rule("static")
     def test_environment_is_read_when_asked(self, trial: Trial) -> None:
         """A variable that is set anew counts from the next request on, in a program that runs for weeks."""
         environ = dict(trial.environ)
@@ -58,7 +58,7 @@ class Opening:
         environ.update({name: value.swapcase() for name, value in environ.items()})
         see(_sent(provider) != before, "a changed environment changes nothing: it was read when the source was opened")
 
-    @rule("environment")
+    @rule("variables")
     def test_missing_variables_are_named(self, trial: Trial, optional: tuple[str, ...]) -> None:
         """Nothing is sent without what a credential is made of, and whoever reads the error knows what to set."""
         for name in trial.environ:
@@ -106,9 +106,9 @@ def _sent(provider: Provider) -> dict[str, str]:
 def signature_of(provider: Provider, url: str, method: str = "GET", body: bytes = b"") -> dict[str, str]:
     """What a signing plugin puts on a request."""
     signer = provider.signing.signer
-    only_for(signer is not None, "plugins that sign each request")
+    if signer is None:
+        raise AssertionError("open() returned no Signer")
     credential = provider.credential()
-    assert signer is not None  # noqa: S101  # for the type checker
     return dict(signer.sign(Unsigned(method, url, {"host": "trial.invalid"}, body), credential))
 
 

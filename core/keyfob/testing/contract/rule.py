@@ -5,16 +5,14 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
-import pytest
-
 from keyfob.errors import KeyfobError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    About = Literal["any", "issuer", "environment", "login", "signer"]
-    """Which plugins a rule is for: all; those that ask an issuer; those that ask none and read variables; those that
-    store logins; those that sign."""
+    About = Literal["any", "issuer", "variables", "static", "stored", "rotating", "signing"]
+    """Which plugins a rule is for: all; those that ask an issuer; those that read variables, and of these those that
+    ask no issuer; those that store logins, and of these those that renew them; those that sign."""
 
 PREFIX: Final = "test_"
 
@@ -57,9 +55,3 @@ def see(true: object, why: str) -> None:
     """Fail unless it is true. (A plain `assert` says nothing in modules that pytest does not rewrite.)"""
     if not true:
         raise AssertionError(why)
-
-
-def only_for(applies: object, whom: str) -> None:
-    """Skip a rule that is not about this plugin."""
-    if not applies:
-        pytest.skip(f"for {whom}")

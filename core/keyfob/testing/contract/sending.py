@@ -55,14 +55,14 @@ class Sending:
                     client.get("models")
                 _see_that_nothing_came_along(trial, models.received[0], elsewhere.received[0])
             known = {server.split("//")[1] for server in (models.origin, elsewhere.origin, trial.issuer.url)}
-        strangers = places(seen) - known
+        strangers = places(seen) - known - trial.issuer.also
         see(not strangers, f"it speaks to {', '.join(sorted(strangers))}")
 
 
 class Signing:
     """The headers of a signing plugin are made of the request, and of nothing that takes time."""
 
-    @rule("signer")
+    @rule("signing")
     def test_sign_does_no_io(self, trial: Trial) -> None:
         """It is called in the event loop; what takes time belongs into `keys`, or `get`."""
         signature_of(trial.provider(), "https://trial.invalid/v1/models")
@@ -72,7 +72,7 @@ class Signing:
             signature_of(provider, "https://trial.invalid/v1/models")
         see(not seen, f"sign() does I/O: {', '.join(sorted({event for event, _ in seen}))}")
 
-    @rule("signer")
+    @rule("signing")
     def test_signatures_are_of_their_request(self, trial: Trial) -> None:
         """One that fits two requests lets whoever sees it send another."""
         provider = trial.provider()

@@ -14,9 +14,10 @@ from keyfob.errors import DamagedLoginError, KeyfobError, UnsupportedLoginError
 from keyfob.plugin import About
 from keyfob.testing.answers import Received
 from keyfob.testing.contract import racer
-from keyfob.testing.contract.rule import only_for, rule, see
+from keyfob.testing.contract.rule import rule, see
 
 if TYPE_CHECKING:
+    from keyfob.credentials.login import Login
     from keyfob.credentials.record import Records
     from keyfob.testing.contract.trial import Trial
 
@@ -27,10 +28,10 @@ _DAMAGED: Final[tuple[dict[str, Any], ...]] = ({}, {"unknown": 1}, {"unknown": {
 class Storing:
     """What somebody signed in for outlives programs, crashes and upgrades."""
 
-    @rule("login")
+    @rule("stored")
     def test_damaged_logins_are_told(self, trial: Trial) -> None:
         """As DamagedLoginError, which says what to do: not as a KeyError, and not as a login."""
-        records, data = _records(trial), _data(trial)
+        records, data = _login(trial).records, _data(trial)
         broken = [{**data, name: [value]} for name, value in data.items() if isinstance(value, str)]
         for damaged in (*_DAMAGED, *broken):
             try:
@@ -41,22 +42,22 @@ class Storing:
                 raise AssertionError(f"read() raises {type(error).__name__} for a damaged login") from error
             see(damaged in broken, f"read() takes {json.dumps(damaged)} for a login")
 
-    @rule("login")
+    @rule("stored")
     def test_a_login_is_told_without_its_secrets(self, trial: Trial) -> None:
         """`keyfob status` shows what `about` returns."""
-        records = _records(trial)
+        records = _login(trial).records
         about = records.about(records.read(_data(trial)))
         see(isinstance(about, About), f"about() returns a {type(about).__name__}")
         trial.see_that_none_is_shown(repr(about), "about()")
 
-    @rule("login")
+    @rule("rotating")
     def test_unknown_fields_are_kept(self, trial: Trial) -> None:
         """A renewal keeps what a later version, or another program, has added to the login."""
         rotation, data = _rotation(trial), {**_data(trial), "added-later": {"by": "somebody"}}
         renewed = rotation.absorb(rotation.read(data), _answer(trial))
         see(renewed.get("added-later") == {"by": "somebody"}, "absorb() drops a field that it does not know")
 
-    @rule("login")
+    @rule("rotating")
     def test_an_unrotated_refresh_token_is_kept(self, trial: Trial) -> None:
         """An answer without one says that the old one stays (RFC 6749, section 6)."""
         rotation, data, answer = _rotation(trial), _data(trial), _answer(trial)
@@ -65,7 +66,7 @@ class Storing:
         renewed = rotation.read(rotation.absorb(rotation.read(data), without))
         see(renewed.secret == rotation.read(data).secret, "after an answer without a refresh token the old one is gone")
 
-    @rule("login")
+    @rule("rotating")
     def test_a_worthless_answer_is_refused(self, trial: Trial) -> None:
         """It must not take the place of a login: absorb() raises ValueError."""
         rotation = _rotation(trial)
@@ -77,7 +78,7 @@ class Storing:
                 continue
             raise AssertionError(f"absorb() takes {json.dumps(worthless)} for a renewed login")
 
-    @rule("login")
+    @rule("rotating")
     def test_anything_can_be_revoked(self, trial: Trial) -> None:
         """`revocation` is asked about issuer's answers alone too, whatever they hold."""
         rotation = _rotation(trial)
@@ -89,10 +90,9 @@ class Storing:
             except Exception as error:
                 raise AssertionError(f"revocation() raises {type(error).__name__}") from error
 
-    @rule("login")
+    @rule("rotating")
     def test_no_token_is_presented_twice(self, trial: Trial) -> None:
         """Processes that find an expired login at the same moment renew it once, and all of them go on."""
-        only_for(isinstance(_records(trial), Rotation), "plugins whose logins are renewed")
         trial.sets_out()
         trial.issuer.delay = 0.1
         before = len(trial.issuer.grants)
@@ -102,25 +102,23 @@ class Storing:
         see(given == 1, f"{_PROCESSES} processes renewed one login {given} times")
 
 
-def _records(trial: Trial) -> Records:
+def _login(trial: Trial) -> Login:
     login = trial.provider().login
-    only_for(login is not None, "plugins that store logins")
-    assert login is not None  # noqa: S101  # for the type checker
-    return login.records
+    if login is None:
+        raise AssertionError("the plugin has no `records`")
+    return login
 
 
 def _rotation(trial: Trial) -> Rotation:
-    records = _records(trial)
-    only_for(isinstance(records, Rotation), "plugins whose logins are renewed")
-    assert isinstance(records, Rotation)  # noqa: S101  # for the type checker
+    records = _login(trial).records
+    if not isinstance(records, Rotation):
+        raise AssertionError("its records are no Rotation: they have no `exchange`, so nothing ever renews the login")
     return records
 
 
 def _data(trial: Trial) -> dict[str, Any]:
     """The login that is stored, as its plugin wrote it."""
-    login = trial.provider().login
-    only_for(login is not None, "plugins that store logins")
-    assert login is not None  # noqa: S101  # for the type checker
+    login = _login(trial)
     if login.store.read() is None:
         _make_one(trial, login.records)
     data = login.store.read()

@@ -31,7 +31,8 @@ class Trial:
     """What the rules work with.
 
     entry: the keys of the provider's entry; its base URL is the kit's. environ: what its user exports. module: where
-    the plugin is, if no distribution declares it, and `declares` the keys that one would. secrets: those of the entry.
+    the plugin is, if no distribution declares it, and `declares` the keys that one would. secrets: those of the entry;
+    public: the variables that hold none.
     login: what is stored for a grant; None for a plugin whose logins are none, or are not made of grants.
     """
 
@@ -46,12 +47,13 @@ class Trial:
         module: str | None = None,
         declares: tuple[str, ...] = (),
         secrets: tuple[str, ...] = (),
+        public: tuple[str, ...] = (),
         login: Callable[[Grant], Mapping[str, Any]] | None = None,
     ) -> None:
         self.folder, self.key, self.module = folder, key, module
         self._declares = declares or (key,)
         self.issuer, self.entry, self.environ = issuer, dict(entry), dict(environ)
-        self._secrets, self._login = secrets, login
+        self._secrets, self._public, self._login = secrets, public, login
         self._ahead = 0.0  # seconds
         self._base_url = NOWHERE
         self._stored: Mapping[str, Any] | None = None
@@ -120,7 +122,8 @@ class Trial:
     @property
     def canaries(self) -> Iterator[str]:
         """Every secret that there is: of the environment, of the entry, and what the issuer gave."""
-        for value in (*self.environ.values(), *self._secrets):
+        private = [value for name, value in self.environ.items() if name not in self._public]
+        for value in (*private, *self._secrets):
             if len(value) >= _LEAST and not value.startswith(("http://", "https://", os.sep)):
                 yield value
         for given in self.issuer.grants:

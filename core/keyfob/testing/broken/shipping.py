@@ -1,0 +1,25 @@
+"""Ships providers with one fault each; their ids are the rules that they break."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keyfob.plugin import hookimpl
+
+SOUND = {"base_url": "https://llm.example.com/v1", "env_key": "BROKEN_KEY"}
+
+
+@hookimpl
+def keyfob_providers() -> Mapping[str, Mapping[str, Any]]:
+    """The entries."""
+    return {
+        "sound": SOUND,
+        "shipped": {"env_key": "BROKEN_KEY"},
+        "every-key-is-known": {**SOUND, "nmae": "Corp"},
+        "it-goes-encrypted": {**SOUND, "base_url": "http://llm.example.com/v1"},
+        "it-ships-no-secret": {**SOUND, "http_headers": {"Api-Key": "everybody's"}},
+        "it-is-ready-with-what-it-takes": {
+            "base_url": SOUND["base_url"],
+            "auth": {"command": "keyfob-no-such-command"},
+        },
+        "what-is-missing-is-named": {"base_url": SOUND["base_url"]},
+    }

@@ -1,0 +1,123 @@
+"""Rules about a provider that a distribution ships: an entry that nobody wrote, and that many will use unread."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import pytest
+
+from keyfob.config.places import Places
+from keyfob.errors import CredentialError, NotSignedInError
+from keyfob.lazy import lazy
+from keyfob.plugin import fault_of
+from keyfob.routing.installed import Declaration
+from keyfob.routing.plugins import Plugins
+from keyfob.testing.contract.declaring import Declaring
+from keyfob.testing.contract.rule import rule, see
+from keyfob.testing.hosts import GivenHost
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from keyfob.providers import Provider
+
+_GROUP: Final = "keyfob.providers"
+# Headers whose values are secrets, or are meant to look like one.
+_CREDENTIALS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "api-key", "x-api-key"})
+
+
+class Shipped:
+    """What the rules work with: the provider, of hosts that know nothing but the distribution and an environment."""
+
+    def __init__(self, folder: str, provider: str, environ: Mapping[str, str], module: str | None) -> None:
+        self.folder, self.id, self.environ, self._module = folder, provider, environ, module
+
+    def provider(self, environ: Mapping[str, str] | None = None) -> Provider:
+        """The provider, for whoever has exported that, by default all that it takes, and has configured nothing."""
+        places = Places(
+            self.folder, system=os.path.join(self.folder, "system"), cache=os.path.join(self.folder, "cache")
+        )
+        plugins = (
+            None if self._module is None else Plugins([Declaration(_GROUP, self.id, self._module, "given", "0", "")])
+        )
+        data = {"cli_auth_credentials_store": "file"}
+        environ = self.environ if environ is None else environ
+        return GivenHost(data, environ, plugins=plugins, places=places).provider(self.id)
+
+    @lazy
+    def loaded_from(self) -> str:
+        """The module with the entry."""
+        declaration = self.provider().host.plugins.declared(_GROUP, self.id)
+        if declaration is None:
+            raise AssertionError(f"no installed distribution declares `{self.id}` in the group {_GROUP}")
+        return declaration.module
+
+
+class ShippedContract:
+    """Derive a test class from it for each provider that is shipped.
+
+    provider: its id, the entry point's name. environ: what its user exports; leave it out where nothing is needed.
+    module: where the entry is, if no distribution declares it.
+    """
+
+    provider: ClassVar[str]
+    environ: ClassVar[Mapping[str, str]] = {}
+    module: ClassVar[str | None] = None
+
+    @pytest.fixture
+    def trial(self, tmp_path: Path) -> Shipped:
+        """What the rules work with."""
+        return Shipped(str(tmp_path), self.provider, self.environ, self.module)
+
+    @rule()
+    def test_shipped(self, trial: Shipped) -> None:
+        """One distribution declares the id, and its module has an entry that says where requests go."""
+        see(trial.loaded_from, "it is in no module")
+        provider = trial.provider()
+        see(provider.entry.fields.base_url or hasattr(provider.loaded.plugin, "base_url"), "its entry has no base_url")
+
+    test_import_is_light = Declaring.test_import_is_light
+    test_import_is_silent = Declaring.test_import_is_silent
+
+    @rule()
+    def test_every_key_is_known(self, trial: Shipped) -> None:
+        """A slip in it would be a warning to each of its users, who could do nothing about it."""
+        told = [str(fault) for fault in trial.provider().entry.warnings]
+        see(not told, "; ".join(told))
+
+    @rule()
+    def test_it_goes_encrypted(self, trial: Shipped) -> None:
+        """Beyond this machine; whether that may be otherwise is for the user to say."""
+        fields = trial.provider().entry.fields
+        fault = fault_of(fields.base_url) if fields.base_url else None
+        see(fault is None, f"its base URL {fault}")
+        see(not fields.allow_http, "its entry allows plain http")
+
+    @rule()
+    def test_it_ships_no_secret(self, trial: Shipped) -> None:
+        """Whoever can install the distribution can read it."""
+        fields = trial.provider().entry.fields
+        see(fields.experimental_bearer_token is None, "its entry has a token")
+        headers = sorted({name.lower() for name in fields.http_headers} & _CREDENTIALS)
+        see(not headers, f"its entry has the value of a header that authenticates: {', '.join(headers)}")
+
+    @rule()
+    def test_it_is_ready_with_what_it_takes(self, trial: Shipped) -> None:
+        """With all that its user exports, and without any configuration."""
+        with contextlib.suppress(NotSignedInError):  # it says what to do
+            trial.provider().source.get()
+
+    @rule()
+    def test_what_is_missing_is_named(self, trial: Shipped) -> None:
+        """Nothing is sent without it, and whoever reads the error knows what to set."""
+        for name in trial.environ:
+            without = {key: value for key, value in trial.environ.items() if key != name}
+            try:
+                trial.provider(without).source.get()
+            except CredentialError as error:
+                see(name in str(error), f"without {name} the error does not name it: {error}")
+            else:
+                raise AssertionError(f"without {name} a request is sent all the same")

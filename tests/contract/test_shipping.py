@@ -1,0 +1,52 @@
+"""The contract kit for shipped providers: each rule finds the entry that breaks it, and no other does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from keyfob.testing.contract.declaring import Declaring
+from keyfob.testing.contract.rule import PREFIX, name_of
+from keyfob.testing.contract.shipping import Shipped, ShippedContract
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODULE = "keyfob.testing.broken.shipping"
+# Those of plugins are tried on plugins.
+RULES = [name for name in dir(ShippedContract) if name.startswith(PREFIX) and not hasattr(Declaring, name)]
+EXPORTED = {"it-is-ready-with-what-it-takes": {}}
+
+
+def verdicts(folder: Path, provider: str, module: str | None = MODULE) -> dict[str, str]:
+    """What the rules that it breaks say of a provider."""
+    trial = Shipped(str(folder), provider, EXPORTED.get(provider, {"BROKEN_KEY": "canary-of-the-environment"}), module)
+    found = {}
+    for name in RULES:
+        try:
+            getattr(ShippedContract(), name)(trial=trial)
+        except AssertionError as error:
+            found[name_of(name)] = str(error)
+    return found
+
+
+@pytest.mark.parametrize("rule", [name_of(name) for name in RULES])
+def test_each_rule_finds_the_entry_that_breaks_it_and_no_other(tmp_path: Path, rule: str) -> None:
+    """By its name."""
+    said = verdicts(tmp_path, rule)
+    assert list(said) == [rule], said
+    assert said[rule].startswith(f"rule {rule}: ")
+
+
+def test_a_sound_entry_keeps_them_all(tmp_path: Path) -> None:
+    """With the variable that it takes."""
+    assert verdicts(tmp_path, "sound") == {}
+
+
+def test_one_that_nobody_ships_is_told(tmp_path: Path) -> None:
+    """With the group that it would be declared in."""
+    assert (
+        "no installed distribution declares `nowhere` in the group keyfob.providers"
+        in (verdicts(tmp_path, "nowhere", module=None)["shipped"])
+    )
