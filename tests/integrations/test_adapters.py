@@ -160,16 +160,15 @@ def test_an_error_before_is_ours_and_nothing_is_sent(way, server):
 
 
 @pytest.mark.parametrize("path", ["/other", "/v1/../other", "/other/../v1/models", "/v1x/models"])
-def test_a_redirect_out_of_the_base_path_takes_nothing_along(way, path):
-    """Whether the library resolves dot segments or sends them."""
-    with ModelServer(answers={"responses": [Answer(307, {"Location": path})]}) as server:
-        asked = way(guarded(server.base_url))("POST", "responses", json=BODY)
-        first, second = server.received[0], server.received[1]
+def test_a_redirect_out_of_the_base_path_takes_nothing_along(way, server, path):
+    """aiohttp resolves dot segments before it sends them; requests does not, so the server decides what is meant."""
+    server.stop()  # its port is known, and free
+    answers = {"responses": [Answer(307, {"Location": server.origin + path})]}
+    with ModelServer(int(server.origin.rpartition(":")[2]), answers) as home:
+        asked = way(guarded(home.base_url))("POST", "responses", json=BODY)
+        first, second = home.received
     assert all(secret in everything(first) for secret in ("secret-k", "secret-t", "secret-q"))
-    if second.path == "/v1/models":  # resolved: below the base path
-        assert "secret-k" in everything(second)
-    else:
-        assert "secret" not in everything(second)
+    assert ("secret" in everything(second)) == (second.path == "/v1/models")
     assert "secret" not in asked.shown
 
 

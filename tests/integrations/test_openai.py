@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import hmac
 import importlib
 import json
 import pickle
@@ -20,6 +21,8 @@ import pytest
 
 import keyfob
 from keyfob.errors import CommandError, MissingCredentialError
+from keyfob.plugin import NoOptions, SigningAuth, SigningKey, Unsigned
+from keyfob.testing.hosts import GivenHost, plugins_of
 from keyfob.testing.model_server import TEXT, Answer, ModelServer
 
 from .seen import bearers, everything
@@ -63,6 +66,30 @@ def test_a_provider_may_be_given_or_left_out(server, host):
         with OpenAI(**given) as client:
             client.models.list()
     assert bearers(server) == ["Bearer key-of-the-lab"] * 2
+
+
+class Digest(SigningAuth[NoOptions]):
+    """Signs the body."""
+
+    key = "digest"
+
+    def signing_key(self, provider: Any, options: NoOptions, context: Any) -> SigningKey:
+        return SigningKey(b"canary-key")
+
+    def sign(self, request: Unsigned, key: SigningKey, options: NoOptions, context: Any) -> dict[str, str]:
+        return {"Authorization": hmac.new(key.secret, request.body, "sha256").hexdigest()}
+
+
+def test_a_plugin_may_sign_what_the_sdk_asks(server):
+    """Whole or streamed; what the SDK makes of its own key is not sent."""
+    entry = {"base_url": server.base_url, "digest": {}}
+    signing = GivenHost({"model_providers": {"corp": entry}}, {}, plugins=plugins_of(Digest()))
+    with OpenAI(provider="corp", host=signing) as client:
+        assert client.responses.create(**ASK).output_text == TEXT
+        with client.responses.create(**ASK, stream=True) as stream:
+            assert [event.type for event in stream][-1] == "response.completed"
+    signed = [hmac.new(b"canary-key", each.body, "sha256").hexdigest() for each in server.received]
+    assert [each.header_list("authorization") for each in server.received] == [[each] for each in signed]
 
 
 def test_the_sdk_holds_no_credential(server, host):

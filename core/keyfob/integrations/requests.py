@@ -136,9 +136,9 @@ class Session(requests.Session):
         return super().prepare_request(request)
 
 
-def _read(request: PreparedRequest) -> None:
+def _read(request: Any) -> None:
     """Have a body in memory as bytes: all of it is signed."""
-    body: Any = request.body
+    body = request.body
     if body is None or isinstance(body, bytes):
         return
     content = body.read() if hasattr(body, "read") else body if isinstance(body, str) else b"".join(body)
