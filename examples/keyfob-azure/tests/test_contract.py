@@ -15,6 +15,7 @@ from keyfob.testing.contract.trial import Trial
 
 class TestManagedIdentity(Contract):
     key = "azure"
+    optional = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER")  # others are asked without
 
     def environ(self, issuer: NastyIssuer) -> dict[str, str]:
         return {"IDENTITY_ENDPOINT": f"{issuer.url}/msi", "IDENTITY_HEADER": "the-header-secret"}
@@ -35,6 +36,8 @@ class TestManagedIdentity(Contract):
 
 class TestServicePrincipal(Contract):
     key = "azure"
+    public = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID")
+    optional = ("AZURE_AUTHORITY_HOST", "AZURE_CLIENT_SECRET", "CODEX_CA_CERTIFICATE")  # others are asked without
     tls: Tls
     trusted: str
 
@@ -48,12 +51,12 @@ class TestServicePrincipal(Contract):
         self.tls.shutdown()
         self.tls.server_close()
 
-    def entry(self, issuer: NastyIssuer) -> dict[str, object]:
-        self.tls.port = int(issuer.url.rpartition(":")[2])
-        return {"azure": {"tenant_id": "contoso", "client_id": "team"}}
-
     def environ(self, issuer: NastyIssuer) -> dict[str, str]:
+        self.tls.port = int(issuer.url.rpartition(":")[2])
+        issuer.also |= {f"{host}:{self.tls.server_address[1]}" for host in ("localhost", "127.0.0.1")}
         return {
+            "AZURE_TENANT_ID": "contoso",
+            "AZURE_CLIENT_ID": "the-team",
             "AZURE_AUTHORITY_HOST": self.tls.url,
             "AZURE_CLIENT_SECRET": "the-client-secret",
             "CODEX_CA_CERTIFICATE": self.trusted,

@@ -10,6 +10,7 @@ from keyfob.testing.contract import Contract, NastyIssuer
 
 class TestGoogle(Contract):
     key = "google"
+    optional = ("GOOGLE_APPLICATION_CREDENTIALS",)  # without it gcloud's login is looked for
     account: ServiceAccount
     folder: Path
 
