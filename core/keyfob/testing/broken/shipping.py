@@ -15,7 +15,7 @@ def keyfob_providers() -> Mapping[str, Mapping[str, Any]]:
         "sound": SOUND,
         "shipped": {"env_key": "BROKEN_KEY"},
         "every-key-is-known": {**SOUND, "nmae": "Corp"},
-        "it-goes-encrypted": {**SOUND, "base_url": "http://llm.example.com/v1"},
+        "it-goes-encrypted": {**SOUND, "base_url": "http://llm.example.com/v1", "allow_http": True},
         "it-ships-no-secret": {**SOUND, "http_headers": {"Api-Key": "everybody's"}},
         "it-is-ready-with-what-it-takes": {
             "base_url": SOUND["base_url"],
