@@ -7,7 +7,8 @@
         options = {"key_env": "PORTKEY_KEY"}
         environ = {"PORTKEY_KEY": "a-secret"}
 
-pytest runs one test for each rule; a plugin that breaks one fails with its name. Needs pytest.
+pytest runs one test for each rule; a plugin that breaks one fails with its name. Needs pytest. What ships providers
+derives from ShippedContract.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from keyfob.testing.contract.opening import Opening
 from keyfob.testing.contract.rule import PREFIX, name_of
 from keyfob.testing.contract.secrets import Secrets
 from keyfob.testing.contract.sending import Sending, Signing
+from keyfob.testing.contract.shipping import ShippedContract
 from keyfob.testing.contract.storing import Storing
 from keyfob.testing.contract.trial import Trial, host_of
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["Answer", "Contract", "Grant", "NastyIssuer", "Received", "rules"]
+__all__ = ["Answer", "Contract", "Grant", "NastyIssuer", "Received", "ShippedContract", "rules"]
 
 
 class Contract(Declaring, Opening, Secrets, Issuing, Sending, Signing, Storing):
