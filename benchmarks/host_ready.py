@@ -134,24 +134,27 @@ def _rows(count: int, taken: dict[str, list[float]]) -> Iterator[Row]:
         yield Row(work, name, figures, "ms", beside, goal)
 
 
-def make_environment(folder: str) -> str:
-    """An environment with all that is installed here and made-up plugins besides; returns its Python."""
+def make_environment(folder: str, plugins: int = PLUGINS, module: str = _MODULE) -> str:
+    """An environment with all that is installed here and so many made-up plugins besides; returns its Python.
+
+    module: the code of each; `{key}` stands for its key.
+    """
     venv.create(folder, symlinks=True)
     scheme = {"base": folder, "platbase": folder}
     site = sysconfig.get_path("purelib", scheme="venv", vars=scheme)
     here = sysconfig.get_path("purelib")
     for name in os.listdir(here):
         os.symlink(os.path.join(here, name), os.path.join(site, name))
-    for number in range(PLUGINS):
-        _install(site, f"made_up_{number}")
+    for number in range(plugins):
+        _install(site, f"made_up_{number}", module)
     return os.path.join(sysconfig.get_path("scripts", scheme="venv", vars=scheme), "python")
 
 
-def _install(site: str, key: str) -> None:
+def _install(site: str, key: str, module: str) -> None:
     """What an installer leaves of a distribution with one plugin."""
     info = f"{key}-1.0.dist-info"
     files = {
-        f"{key}.py": _MODULE.format(key=key),
+        f"{key}.py": module.format(key=key),
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {key}\nVersion: 1.0\n",
         f"{info}/entry_points.txt": f"[keyfob.auth]\n{key} = {key}\n",
     }

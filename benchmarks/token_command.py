@@ -83,34 +83,48 @@ def _of_logins(folder: str) -> dict[str, Callable[[], float]]:
 
 
 def process(
-    command: list[str], home: Home, output: str, before: Callable[[], object] = lambda: None
+    command: list[str],
+    home: Home,
+    output: str,
+    before: Callable[[], object] = lambda: None,
+    time_of: Callable[[list[str], dict[str, str]], float] | None = None,
 ) -> Callable[[], float]:
     """Runs a command, timed, its output thrown away; it has been seen to be right before.
 
-    `before` runs ahead of each, untimed.
+    `before` runs ahead of each, untimed. time_of: the time that is taken, by default `wall`.
     """
     before()
-    measuring.expect(" ".join(command), _output(command, home), output)
+    measuring.expect(" ".join(command), output_of(command, home), output)
 
     def run() -> float:
         before()
-        return timed(command, home.environ)
+        return (time_of or wall)(command, home.environ)
 
     return run
 
 
-def timed(command: list[str], environ: dict[str, str]) -> float:
+def wall(command: list[str], environ: dict[str, str]) -> float:
     """Milliseconds from before the process is made until it has ended; `subprocess` would add a few of its own."""
+    return _times(command, environ)[0]
+
+
+def cpu(command: list[str], environ: dict[str, str]) -> float:
+    """Milliseconds of CPU time that the process took."""
+    return _times(command, environ)[1]
+
+
+def _times(command: list[str], environ: dict[str, str]) -> tuple[float, float]:
     to_nowhere = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
     start = time.perf_counter()
     process = os.posix_spawn(command[0], command, environ, file_actions=to_nowhere)
-    _, status = os.waitpid(process, 0)
+    _, status, used = os.wait4(process, 0)
     took = (time.perf_counter() - start) * 1000
     measuring.expect(f"exit code of {command}", os.waitstatus_to_exitcode(status), 0)
-    return took
+    return took, (used.ru_utime + used.ru_stime) * 1000
 
 
-def _output(command: list[str], home: Home) -> str:
+def output_of(command: list[str], home: Home) -> str:
+    """What it prints to stdout, where it ends well."""
     return subprocess.run(command, env=home.environ, check=True, capture_output=True, text=True).stdout
 
 
@@ -121,7 +135,7 @@ def write_snapshot(home: Home, command: list[str]) -> None:
         if time.monotonic() > deadline:
             raise measuring.UnexpectedError(f"no snapshot was written in {_SNAPSHOT_PATIENCE_S} s")
         time.sleep(0.5)
-        _output(command, home)
+        output_of(command, home)
 
 
 def forget(home: Home) -> None:

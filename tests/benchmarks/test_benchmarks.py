@@ -32,6 +32,7 @@ ROWS = {
     ],
     "credential_per_request": ["no auth", "static header", "keyfob Client", "ChatGPT login", "keyfob Auth"],
     "renewal_race": ["keyfob Client"],
+    "installed_plugins": ["no plugin installed", "100 plugins installed"],
     "host_ready": ["keyfob, warm", "keyfob, cold", "importlib.metadata", "pluggy"],
 }
 
@@ -100,7 +101,7 @@ def test_a_command_that_prints_something_else_is_not_timed(module, tmp_path):
     with pytest.raises(measuring.UnexpectedError, match="instead of"):
         token_command.process([sys.executable, "-c", "print('no token')"], home, f"{homes.KEY}\n")
     with pytest.raises(measuring.UnexpectedError, match="exit code"):
-        token_command.timed([sys.executable, "-c", "raise SystemExit(3)"], home.environ)
+        token_command.wall([sys.executable, "-c", "raise SystemExit(3)"], home.environ)
 
 
 def test_a_race_counts_calls_spent_tokens_and_failures(module):

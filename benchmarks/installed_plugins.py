@@ -1,0 +1,110 @@
+"""What 100 installed plugins cost a command that needs none of them: the same commands in two environments.
+
+Each of the plugins would take a second of CPU time to be imported, so one that is cannot be overlooked.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import measuring
+from homes import KEY, Home, make_home
+from host_ready import make_environment
+from measuring import Row
+from token_command import cpu, forget, output_of, process, write_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PLUGINS = 100
+PROVIDERS = 20
+# How many times as long as without them, so that the difference could be taken for one: what two equal environments
+# differ by in a run of so many rounds is less.
+_GOAL = 1.02
+_MODULE = "import time\n\nend = time.process_time() + 1\nwhile time.process_time() < end:\n    pass\n"
+_COLD = """
+import time
+from keyfob import Host
+start = time.process_time()
+token = Host().provider("lab").credential().token
+print(token, (time.process_time() - start) * 1000)
+"""
+_SCRIPT = "import sys\nfrom keyfob.cli import main\nsys.exit(main())\n"
+
+
+def measure(rounds: int) -> Iterator[Row]:
+    """The rows of the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        commands = {count: _command(os.path.join(folder, str(count)), count) for count in (0, PLUGINS)}
+        time.sleep(2.5)  # a snapshot is not written while what it is made of is younger than 2 s
+        homes = {count: Homes.made(os.path.join(folder, f"homes-{count}")) for count in commands}
+        listing = output_of([*commands[0], "providers"], homes[0].cold)
+        variants = {
+            (work, count): variant
+            for count, command in commands.items()
+            for work, variant in _variants(command, homes[count], listing).items()
+        }
+        taken = measuring.interleaved(variants, rounds)
+    for work in dict.fromkeys(work for work, _ in taken):
+        yield from _rows(f"CPU time of {work}", taken[work, 0], taken[work, PLUGINS])
+
+
+class Homes(NamedTuple):
+    """Two configurations alike, one of which has a snapshot."""
+
+    warm: Home
+    cold: Home
+
+    @classmethod
+    def made(cls, folder: str) -> Homes:
+        """Both, in that folder."""
+        return cls(*(make_home(os.path.join(folder, name), PROVIDERS, 'env_key = "LAB_KEY"') for name in cls._fields))
+
+
+def _command(folder: str, plugins: int) -> list[str]:
+    """keyfob's command in an environment with so many plugins besides."""
+    python = make_environment(folder, plugins, _MODULE)
+    script = os.path.join(os.path.dirname(python), "keyfob")
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(_SCRIPT)
+    return [python, script]
+
+
+def _variants(command: list[str], homes: Homes, listing: str) -> dict[str, Callable[[], float]]:
+    token, timed = [*command, "token", "lab"], partial(process, time_of=cpu)
+    write_snapshot(homes.warm, token)
+    return {
+        "python -c pass": timed([command[0], "-c", "pass"], homes.warm, ""),
+        "keyfob token, warm": timed(token, homes.warm, f"{KEY}\n"),
+        "keyfob token, cold": timed(token, homes.cold, f"{KEY}\n", before=lambda: forget(homes.cold)),
+        "keyfob providers": timed([*command, "providers"], homes.warm, listing),
+        "host ready, cold": _in_process(command[0], homes.warm, _COLD),
+    }
+
+
+def _in_process(python: str, home: Home, code: str) -> Callable[[], float]:
+    """Milliseconds of CPU time that the code says it took, in a fresh interpreter."""
+
+    def run() -> float:
+        token, took = output_of([python, "-c", code], home).split()
+        measuring.expect("token", token, KEY)
+        return float(took)
+
+    return run
+
+
+def _rows(work: str, without: list[float], having: list[float]) -> Iterator[Row]:
+    yield Row(work, "no plugin installed", without, "ms")
+    ratios = [one / other for one, other in zip(having, without, strict=True)]
+    low, median, high = measuring.spread(ratios)
+    beside = f"{median:.3f} x (p10-p90 {low:.2f}-{high:.2f})"
+    goal = measuring.goal(median, _GOAL, " x") if "python" not in work else ""
+    yield Row(work, f"{PLUGINS} plugins installed", having, "ms", beside, goal)
+
+
+if __name__ == "__main__":
+    measuring.main(measure, rounds=60)
