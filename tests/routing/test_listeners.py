@@ -136,6 +136,14 @@ class TestBroken:
         assert why in warning
         assert "canary" not in warning
 
+    def test_one_that_cannot_be_imported_is_not_tried_again(self, home: Home, site: Site) -> None:
+        """Not for what was waiting, and not for what comes later."""
+        install(site, "acme", "import sys\nsys.modules.setdefault('kf_tries', []).append(1)\nraise ValueError")
+        host = home.host("")
+        announce(host)
+        announce(host)
+        assert sys.modules["kf_tries"] == [1]  # type: ignore[comparison-overlap]
+
     def test_one_that_broke_once_goes_on_hearing(self, home: Home, site: Site) -> None:
         """It may have been the network."""
         install(site, "acme", f"{HEARS}    assert len(heard) > 1\n")

@@ -56,7 +56,6 @@ class _Listener:
         self._warn = warn
         self._hook: Callable[..., object] | None = None
         self._deaf = False
-        self._late = False
         self._warned = False
         self.forget()
         forget_after_fork(self)
@@ -67,6 +66,7 @@ class _Listener:
         self._lock = threading.Lock()
         self._waiting: deque[Event] = deque()
         self._thread: threading.Thread | None = None
+        self._late = False
 
     def tell(self, event: Event) -> None:
         """Have it told, after what is waiting already."""
@@ -95,7 +95,7 @@ class _Listener:
             self._hear(event)
 
     def _hear(self, event: Event) -> None:
-        hook = self._hook or self._loaded()
+        hook = self._hook if self._hook or self._deaf else self._loaded()
         if hook is None:
             return
         try:
@@ -112,7 +112,8 @@ class _Listener:
         except BaseException as error:  # noqa: BLE001  # the same while it is imported
             why = str(error) if isinstance(error, PluginError) else type(error).__name__
             self._deaf = True
-            self._complain(f"it hears of no event: {why.removeprefix(f'{self._declared}: ')}")
+            why = why.removeprefix(f"{self._declared}: ")
+            self._complain(f"it hears of no event: {why}", "keyfob plugins --check")
         return self._hook
 
     def wait(self, deadline: float) -> None:
@@ -125,11 +126,12 @@ class _Listener:
             self._late = True
             self._complain(f"its keyfob_event() has not come back after {LINGER:g} s, and is not waited for")
 
-    def _complain(self, what: str) -> None:
+    def _complain(self, what: str, mend: str | None = None) -> None:
         if not self._warned:
             self._warned = True
+            mend = mend or f"pip uninstall {self._declared.distribution}, if you can do without it"
             with contextlib.suppress(Exception):  # warnings may be errors in this process
-                self._warn(Fault(what, "keyfob plugins --check", path=f"plugin {self._declared}"))
+                self._warn(Fault(what, mend, path=f"plugin {self._declared}"))
 
 
 def _wait(listeners: Iterable[_Listener]) -> None:
