@@ -5,4 +5,4 @@ from keyfob.testing.contract import ShippedContract
 
 class TestLiteLLM(ShippedContract):
     provider = "litellm"
-    environ = {"LITELLM_API_KEY": "canary-of-the-proxy"}  # noqa: RUF012
+    environ = {"LITELLM_API_KEY": "canary-of-the-proxy"}
