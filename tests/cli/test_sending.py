@@ -17,6 +17,8 @@ from keyfob.credentials.saving import save
 from keyfob.host import Host
 from keyfob.testing.model_server import Answer, ModelServer
 
+from ..homes import site as site  # noqa: TID252
+
 KEY = "Bearer sk-canary-lab"
 
 
@@ -58,6 +60,35 @@ def test_a_url_of_the_provider_is_a_path_too(lab, server):
     """And is signed."""
     assert lab("request", f"{server.base_url}/models").code == 0
     assert server.received[0].header("authorization") == KEY
+
+
+SIGNING = """
+from keyfob.plugin import NoOptions, SigningAuth, SigningKey, hookimpl
+
+class Plugin(SigningAuth[NoOptions]):
+    key = "hmac"
+    def signing_key(self, provider, options, context):
+        return SigningKey("canary")
+    def sign(self, request, key, options, context):
+        return {"Signature": f"{request.method} {request.url} {request.body.decode()}"}
+
+@hookimpl
+def keyfob_auth_plugins():
+    return [Plugin()]
+"""
+
+
+def test_a_plugin_may_sign_what_comes_from_stdin(lab, server, site, monkeypatch):
+    """And nobody else: there is no token to take, nor headers that fit another request."""
+    site.install("acme", SIGNING)
+    lab.configure(f"[model_providers.corp]\nbase_url = '{server.base_url}'\n[model_providers.corp.hmac]\n")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from stdin")))
+    assert lab("request", "responses", "--provider", "corp", "-d", "-").code == 0
+    assert server.received[0].header("signature") == f"POST {server.base_url}/responses from stdin"
+    for command in ("token", "headers", "exec"):
+        found = lab(command, "corp", *(["--", "true"] if command == "exec" else []))
+        assert (found.code, found.out) == (2, "")
+        assert "corp signs each request" in found.err
 
 
 @pytest.mark.parametrize("path", ["https://evil.example/v1/models", "../other", "http://127.0.0.1:1/v1/models"])
