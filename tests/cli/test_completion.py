@@ -74,6 +74,9 @@ OFFERED = {
     "keyfob plug": {"plugin", "plugins"},
     "keyfob plugin n": {"new"},
     "keyfob plugin new acme --kind s": {"static", "signing"},
+    "keyfob install cl": {"claude-code"},
+    "keyfob install --yes codex la": {"lab"},
+    "keyfob store move k": {"keyring"},
     "keyfob token my": {r"my\ lab"},
 }
 # A shell of its own sources the script, completes each line and prints what it would offer.

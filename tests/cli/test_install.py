@@ -202,7 +202,16 @@ def test_several_headers_are_no_token(keyfob, site):
     site.install("other", key="hmac", source=PLUGIN.replace('{"X-Key"', '{"X-Org": "1", "Authorization"'))
     keyfob.environ["KEY"] = "k"
     put(path(keyfob), f'[model_providers.corp]\nbase_url = "{BASE}"\nhmac = {{}}\n')
-    assert "by X-Org, Authorization" in install(keyfob, "codex", "corp", code=2).err
+    assert (
+        "by X-Org, Authorization, and Codex's command sends a bearer token"
+        in install(keyfob, "codex", "corp", code=2).err
+    )
+
+
+def test_whoever_is_sent_nothing_is_not_asked_for(keyfob):
+    """A local model's server: `keyfob token` would print nothing."""
+    assert "ollama is sent no credential" in install(keyfob, "claude-code", "ollama", code=2).err
+    assert not os.path.exists(settings(keyfob))
 
 
 @pytest.mark.parametrize("option", [("-p", "work"), ("-c", "model_providers.corp.env_key='K'")])

@@ -67,7 +67,8 @@ def _words(name: str) -> shells.Words:
         if action.option_strings
     ]
     places = [_values(action) for action in shown if not action.option_strings]
-    return shells.Words(name, COMMANDS[name], options, places[0] if places else ())
+    second = places[1] if len(places) > 1 and isinstance(places[0], tuple) and places[0] else None
+    return shells.Words(name, COMMANDS[name], options, places[0] if places else (), second)
 
 
 def _values(action: argparse.Action) -> shells.Values:

@@ -30,12 +30,13 @@ class Option(NamedTuple):
 
 
 class Words(NamedTuple):
-    """What can stand after one command, whose name can have two words."""
+    """What can stand after one command, whose name can have two words. second: behind one of the `arguments`."""
 
     command: str
     help: str
     options: Sequence[Option]
     arguments: Values
+    second: Values | None = None
 
 
 _BASH = """\
@@ -147,6 +148,12 @@ def _filled(script: str, commands: Sequence[Words], pattern: str) -> str:
         for option in words.options
         if option.values is not None
     ]
+    after_option += [
+        f"        {pattern.format(' | '.join(_quoted(f'{words.command} {word}') for word in words.arguments))} "
+        f"{_set(words.second)} ;;"
+        for words in commands
+        if words.second is not None and not isinstance(words.arguments, Kind)
+    ]
     names = _after("", commands)
     after_command = [f"                {pattern.format(_quoted(''))} list={_quoted(f'{names} {_GENERAL}')} ;;"]
     after_command += [
@@ -199,6 +206,9 @@ def _fish_lines(words: Words) -> Iterator[str]:
     here = f"complete -c keyfob -n '{'; and '.join(seen)}'"
     if words.arguments:
         yield f"{here} {_fish_values(words.arguments)}"
+    if words.second is not None and not isinstance(words.arguments, Kind):
+        first = f"__fish_seen_subcommand_from {' '.join(words.arguments)}"
+        yield f"complete -c keyfob -n '{'; and '.join([*seen, first])}' {_fish_values(words.second)}"
     for option in words.options:
         names = " ".join(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names)
         value = "" if option.values is None else f" -r {_fish_values(option.values)}"

@@ -30,24 +30,25 @@ class Plan:
 
 def see_that_a_token_will_do(provider: Provider, whom: str, headers: Sequence[str] = ("authorization",)) -> None:
     """Raise UsageError for a provider whose credential is no single token, or none that `whom` sends in its headers."""
+    name = provider.id
+    if provider.route.key is None:
+        raise UsageError(f"{name} is sent no credential: there is nothing for {whom} to ask for")
     if provider.signing.signer is not None:
-        raise UsageError(
-            f"{provider.id} signs each request: there is no token that {whom} could ask for",
-            hint=f"keyfob request PATH --provider {provider.id}",
-        )
+        message = f"{name} signs each request: there is no token for {whom} to ask for"
+        raise UsageError(message, hint=f"keyfob request PATH --provider {name}")
     needed = provider.state().headers
+    sent = any(each.lower() in headers for each in needed)
+    if needed and (not sent or _is_more_than_a_token(provider)):
+        message = f"{name} is authenticated by {', '.join(needed)}, and {whom} sends a bearer token and nothing else"
+        raise UsageError(message, hint=f"keyfob headers {name}")
+
+
+def _is_more_than_a_token(provider: Provider) -> bool:
+    """Whether the credential, where it is at hand, is known to be no single token."""
     with contextlib.suppress(CredentialError):
-        known = provider.source.peek()  # it never waits
-        if known is not None and known.headers and known.token is None:
-            raise UsageError(
-                f"{provider.id} is not authenticated by a single token, but by {', '.join(needed)}",
-                hint=f"keyfob headers {provider.id}",
-            )
-    if needed and not any(name.lower() in headers for name in needed):
-        raise UsageError(
-            f"{provider.id} is authenticated by {', '.join(needed)}, and {whom} sends a bearer token",
-            hint=f"keyfob headers {provider.id}",
-        )
+        known = provider.source.peek()
+        return known is not None and known.token is None
+    return False
 
 
 def not_ready(provider: Provider) -> list[tuple[str, str | None]]:
