@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING
 
@@ -88,6 +87,8 @@ def _words(name: str, kind: str) -> dict[str, str]:
 
 def _templates(folder: str) -> Iterator[tuple[str, str]]:
     """Path and text of each template below one of the folders; the path as the file's own will be."""
+    from importlib import resources
+
     return _below(resources.files("keyfob.scaffold").joinpath("templates", *folder.split("/")), "")
 
 

@@ -6,13 +6,10 @@ import re
 import unicodedata
 
 from keyfob.errors import UsageError
-from keyfob.routing.builtin import RESERVED_IDS, RESERVED_KEYS
 
 # Lower case, as PEP 503 has it, and with no more than a module's and a variable's name can hold too.
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _LONGEST = 40
-# With hyphens, in which they would look alike.
-_OURS = {name.replace("_", "-") for name in RESERVED_KEYS | RESERVED_IDS | {"keyfob"}}
 
 
 def see_that_it_can_be(name: str) -> None:
@@ -44,11 +41,18 @@ def _fault(name: str) -> str | None:
         return f"it has more than {_LONGEST} letters"
     if name.startswith(("keyfob-", "keyfob_")):
         return "its distribution is called keyfob-… in any case"
-    if name.replace("_", "-") in _OURS:
+    if name.replace("_", "-") in _ours():
         return "that is a key or a provider of keyfob's own, or of Codex's"
     if name == "contract":
         return "tests/test_contract.py is there for every plugin"
     return None
+
+
+def _ours() -> set[str]:
+    """Keyfob's own names and Codex's, with hyphens: with underscores they would look alike."""
+    from keyfob.routing.builtin import RESERVED_IDS, RESERVED_KEYS  # not for completion, at the start of each shell
+
+    return {name.replace("_", "-") for name in RESERVED_KEYS | RESERVED_IDS | {"keyfob"}}
 
 
 def _suggested(name: str) -> str:
