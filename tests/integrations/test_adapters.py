@@ -97,8 +97,8 @@ class Hmac(SigningAuth[NoOptions]):
         return SigningKey(f"key-{self.number}")
 
     def sign(self, request, key, options, context):
-        signed = f"{key.secret} {request.method} {request.url} {request.headers['x-team']} [{request.body.decode()}]"
-        return {"X-Signature": signed}
+        headers = request.headers["host"], request.headers["x-team"]
+        return {"X-Signature": f"{key.secret} {request.method} {request.url} {headers} [{request.body.decode()}]"}
 
 
 def signing(base_url: str) -> keyfob.Provider:
@@ -195,13 +195,14 @@ def test_a_signature_is_of_what_is_sent(way):
         ask = way(signing(server.base_url))
         assert ask("POST", "responses", data=way.stream(b"a", b"b")).status == 200
         assert ask("GET", "models?x=1").status == 200
-    url = f"{server.base_url}/responses?v=1"
+    url, headers = f"{server.base_url}/responses?v=1", (server.origin.removeprefix("http://"), "t")
     assert [received.header("x-signature") for received in server.received] == [
-        f"key-1 POST {url} t [ab]",
-        f"key-2 POST {url} t [ab]",
-        f"key-2 GET {server.base_url}/models?x=1&v=1 t []",
+        f"key-1 POST {url} {headers} [ab]",
+        f"key-2 POST {url} {headers} [ab]",
+        f"key-2 GET {server.base_url}/models?x=1&v=1 {headers} []",
     ]
-    assert [received.header("content-length") for received in server.received[:2]] == ["2", "2"]
+    assert [received.header_list("content-length") for received in server.received[:2]] == [["2"], ["2"]]
+    assert {received.header("host") for received in server.received} == {headers[0]}
     assert [received.body for received in server.received] == [b"ab", b"ab", b""]
 
 

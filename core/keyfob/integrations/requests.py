@@ -99,6 +99,7 @@ class Adapter(BaseAdapter):
         """The answer to a signed copy. A redirect is built from the original, which is also all that is shown."""
         signed: Any = request.copy()
         body, headers = request.body if isinstance(request.body, bytes) else b"", cast("Any", request.headers)
+        signed.headers.setdefault("Host", urlsplit(signed.url).netloc.rpartition("@")[2])  # a signature may be of it
         signed.url = sign(self._signing, credential, signed.method, signed.url, signed.headers, body)
         self._signing.additions.merged(credential).take_from(headers)
         try:
