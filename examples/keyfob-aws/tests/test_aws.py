@@ -27,7 +27,7 @@ import keyfob.httpx
 import keyfob.httpx2
 from keyfob.config.places import Places
 from keyfob.plugin import ConfigError, CredentialError, Unsigned
-from keyfob.testing import ModelServer, Received
+from keyfob.testing import Answer, ModelServer, Received
 
 SECRETS = {"AKIATEAM": "canary-secret/of+the=team", "AKIADEV": "canary-secret-dev", "ASIASSO": "canary-secret-sso"}
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIATEAM", "AWS_SECRET_ACCESS_KEY": SECRETS["AKIATEAM"], "AWS_REGION": "eu-west-1"}
@@ -299,6 +299,50 @@ def test_keys_are_fetched_once_beside_the_event_loop_and_anew_before_they_expire
         client.get("models")
     tokens = [each.header("X-Amz-Security-Token") for each in server.received]
     assert tokens == ["token-1"] * 4 + ["token-2"]
+
+
+ENDS = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+ISSUED = {"AccessKeyId": "ASIASSO", "SecretAccessKey": SECRETS["ASIASSO"], "Expiration": ENDS}
+
+
+def expires_in(provider: keyfob.Provider) -> float:
+    return (provider.credential().expires_at or 0) - time.time()
+
+
+def test_keys_of_the_machine_are_asked_of_its_metadata(made: Made, server: ModelServer) -> None:
+    """At the address that the host's environment names."""
+    role = "/latest/meta-data/iam/security-credentials/"
+    keys = json.dumps({**ISSUED, "Code": "Success", "Token": "token-of-the-machine"})
+    bodies = {"/latest/api/token": "t", role: "team", f"{role}team": keys}
+    with ModelServer(answers={path: [Answer(200, body=body)] for path, body in bodies.items()}) as metadata:
+        where = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.origin}
+        provider = made('region = "eu-west-1"', environ=where)
+        with keyfob.httpx.Client(provider) as client:
+            assert client.get("models").status_code == 200
+    assert server.received[0].header("X-Amz-Security-Token") == "token-of-the-machine"
+    assert 3000 < expires_in(provider) <= 3600
+
+
+def test_a_role_is_assumed_by_another_profile(made: Made, server: ModelServer, tmp_path: Path) -> None:
+    """STS is asked once, with that profile's keys, and both requests are signed with what it gave."""
+    fields = "".join(f"<{name}>{value}</{name}>" for name, value in {**ISSUED, "SessionToken": "of-the-role"}.items())
+    told = f"<Credentials>{fields}</Credentials>"
+    for name in ("AssumeRoleResult", "AssumeRoleResponse"):
+        told = f"<{name}>{told}</{name}>"
+    with ModelServer(answers={"/": [Answer(200, body=told)]}, accepts=verified) as sts:
+        (tmp_path / "config").write_text(
+            "[profile role]\nrole_arn = arn:aws:iam::1:role/r\nsource_profile = dev\n"
+            "region = eu-west-1\nservices = local\n"
+            f"[services local]\nsts =\n  endpoint_url = {sts.origin}\n"
+            f"[profile dev]\naws_access_key_id = AKIADEV\naws_secret_access_key = {SECRETS['AKIADEV']}\n",
+            encoding="utf-8",
+        )
+        provider = made('profile = "role"', environ={})
+        with keyfob.httpx.Client(provider) as client:
+            assert [client.get("models").status_code for _ in range(2)] == [200, 200]
+    assert [each.answered for each in sts.received] == [200]
+    assert {each.header("X-Amz-Security-Token") for each in server.received} == {"of-the-role"}
+    assert 3000 < expires_in(provider) <= 3600
 
 
 @pytest.mark.parametrize(
