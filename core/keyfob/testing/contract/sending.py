@@ -64,7 +64,7 @@ class Signing:
 
     @rule("signing")
     def test_sign_does_no_io(self, trial: Trial) -> None:
-        """It is called in the event loop; what takes time belongs into `keys`, or `get`."""
+        """It is called in the event loop; what takes time belongs into `signing_key`, or `get`."""
         signature_of(trial.provider(), "https://trial.invalid/v1/models")
         provider = trial.provider()
         provider.credential()
