@@ -118,7 +118,7 @@ def test_eight_processes_lose_no_line_and_break_none(log):
     files = [path for path in log.parent.iterdir() if path.suffix != ".lock"]
     written = [line["provider"] for path in files for line in lines(path)]
     assert sorted(written) == sorted(f"{writer}-{number}" for writer in range(8) for number in range(100))
-    assert len(files) > 10
+    assert len(files) > 2
 
 
 def test_keyfob_tells_it_of_a_login_and_of_its_end(log, tmp_path):
