@@ -43,6 +43,7 @@ def test_its_entry_goes_to_it(kind: str, home: Home, site: Site) -> None:
 
 def test_the_files_are_tidy(tmp_path: Path) -> None:
     """By the rules that they bring along, whatever the name is."""
+    pytest.importorskip("ruff", reason="ruff is not installed: it is in the group `check`")
     for kind, name in NAMES.items():
         write(str(tmp_path / kind), files_of(name, kind))
     for command in (["check"], ["format", "--check"]):
