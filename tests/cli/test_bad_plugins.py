@@ -152,6 +152,8 @@ def test_what_needs_another_keyfob_says_how_to_get_it(keyfob, site, name):
         (f"KeyFob[httpx2] (>={__version__})", True),
         ("keyfob ~= 0.1; python_version < '3'", True),
         ("keyfob >= 9; extra == 'later'", True),
+        (f"keyfob >= {__version__}.0", True),
+        (f"keyfob >= {__version__}.1", False),
         ("keyfob-other >= 9", True),
         ("keyfob @ file:///nowhere", True),
         ("keyfob ==> 1, nonsense", True),
@@ -164,6 +166,15 @@ def test_which_keyfob_it_needs(keyfob, site, requires, fits):
     install(site, "p", Bad(plugin(), "", requires=requires))
     keyfob.configure(entries("p"))
     assert (keyfob("token", "p-entry").code == 0) is fits
+
+
+@pytest.mark.parametrize("requires", ["keyfob", "keyfob>=0.1", "keyfob >= 0", f"keyfob>={__version__}"])
+def test_what_most_plugins_write_takes_no_time(keyfob, site, monkeypatch, requires):
+    """What reads any other requirement is not imported for it."""
+    install(site, "p", Bad(plugin(), "", requires=requires))
+    keyfob.configure(entries("p"))
+    monkeypatch.setitem(sys.modules, "packaging.requirements", None)
+    assert keyfob("token", "p-entry").out == f"{CANARY}\n"
 
 
 def test_what_a_plugin_prints_does_not_reach_stdout(keyfob, site):

@@ -153,6 +153,17 @@ def test_a_built_in_plugin_under_another_key(home, site):
         _ = home.provider(X).loaded
 
 
+def test_two_distributions_with_one_provider_id(home, site):
+    """Both are named, and neither says where its requests go; a user's own entry of that id needs neither."""
+    for name in ("acme", "beta"):
+        site.install(name, key="corp", group="keyfob.providers")
+    both = r"acme 1\.0 and beta 1\.0 all declare `corp`"
+    with pytest.raises(PluginError, match=both):
+        _ = home.host("").provider("corp").entry
+    own = home.provider("[model_providers.corp]\nbase_url = 'https://mine.example'\nenv_key = 'A'\n", "corp")
+    assert own.entry.fields.base_url == "https://mine.example"
+
+
 # Where code is taken from
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from keyfob import __version__
@@ -10,6 +11,9 @@ from keyfob.routing.installed import canonical, head
 
 if TYPE_CHECKING:
     from keyfob.routing.installed import Declaration
+
+_release = re.compile(r"\d+(?:\.\d+)*")
+_at_least = re.compile(rf"keyfob ?>= ?({_release.pattern})")
 
 
 def unmet(declaration: Declaration) -> str | None:
@@ -39,9 +43,19 @@ def _required(declaration: Declaration) -> list[str]:
     return [value for name, value in lines if name == "Requires-Dist" and value[:6].lower() == "keyfob"]
 
 
+def _surely_fits(text: str) -> bool:
+    """Whether it is one of those that most write, and met: what reads the others takes a while to import."""
+    least, this = _at_least.fullmatch(text), _release.fullmatch(__version__)
+    return text == "keyfob" or bool(least and this and _parts(least[1]) <= _parts(this[0]))
+
+
+def _parts(release: str) -> tuple[int, ...]:
+    return tuple(map(int, release.split(".")))
+
+
 def _missed(text: str) -> str | None:
     """The keyfob that a requirement asks for, where that is another; None also where its marker does not hold here."""
-    if text == "keyfob":  # as most say; what reads the others takes a while to import
+    if _surely_fits(text):
         return None
     from packaging.requirements import Requirement
 
