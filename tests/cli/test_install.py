@@ -461,9 +461,11 @@ USER = "- name: a\n  user: {token: x}\n"
         "users: []\n",
         "users: null # none\nkind: Config\n",
         "kind: Config",
+        "# nothing yet\n",
         f"# mine\nusers:\n# a\n{USER}# end\nkind: Config\n",
         f"users:\r\n    {USER.strip()}".replace("\n  user", "\n      user"),
         '{"kind": "Config", "users": [{"name": "a", "user": {"token": "x"}}]}',
+        '{"kind": "Config", "users": []}',
     ],
 )
 def test_a_kubeconfig_is_edited_and_restored_to_the_byte(keyfob, text):

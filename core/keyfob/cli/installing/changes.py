@@ -19,13 +19,15 @@ class Change(NamedTuple):
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[Change]:
-    """Each key that differs; of tables, each key in them."""
+    """Each key that differs; of tables, also of one that comes or goes, each key in them."""
     for key in dict.fromkeys([*before, *after]):
-        old, new, place = before.get(key, _ABSENT), after.get(key, _ABSENT), (*path, key)
-        if isinstance(old, dict) or isinstance(new, dict):
-            yield from changes(old if isinstance(old, dict) else {}, new if isinstance(new, dict) else {}, place)
-        elif old != new:
-            yield Change(place, [] if old is _ABSENT else [old], [] if new is _ABSENT else [new])
+        both = [each.get(key, _ABSENT) for each in (before, after)]
+        old_table, new_table = ({} if value is _ABSENT else value for value in both)
+        if isinstance(old_table, dict) and isinstance(new_table, dict):
+            yield from changes(old_table, new_table, (*path, key))
+        elif both[0] != both[1]:
+            old, new = ([] if value is _ABSENT else [value] for value in both)
+            yield Change((*path, key), old, new)
 
 
 def is_done(data: Mapping[str, Any], done: Sequence[Change]) -> bool:

@@ -106,7 +106,7 @@ class Json:
         except json.JSONDecodeError as error:
             fault = Fault(f"not valid JSON: {error.msg}", path=path, line=error.lineno, column=error.colno)
             raise ConfigError.of([fault]) from None
-        except RecursionError:
+        except (ValueError, RecursionError):
             raise self.fault("cannot be read", None) from None
         if not isinstance(data, dict):
             raise self.fault("not a JSON object", 1)

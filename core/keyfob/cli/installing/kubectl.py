@@ -87,16 +87,19 @@ class Kubeconfig:
         expected = {"apiVersion": "v1", "kind": "Config"} if not self.data else copy.deepcopy(self.data)
         expected["users"] = [new, *users]
         text = self._with(new)
-        if self._loaded(text) != expected:
-            raise self._fault("cannot be edited as text here", self._line("users"), "run kubectl config view --raw")
+        if not self._is(text, expected):
+            raise self._fault(
+                "cannot be edited as text here", self._line("users"), "see kubectl config set-credentials"
+            )
         self.text, self.data = text, expected
         return True
 
     @property
     def says(self) -> dict[str, Any]:
         """What the file says, by its keys; its users by their names."""
-        users = {str(each.get("name")): each for each in self.data.get("users") or [] if isinstance(each, dict)}
-        return {**self.data, "users": users}
+        listed = self.data.get("users")
+        users = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+        return {**self.data, "users": {str(each.get("name")): each for each in users}}
 
     def revert(self, done: Sequence[Change]) -> bool:
         """Take the user out of text that kubectl wrote anew; whether that could be done.
@@ -111,7 +114,7 @@ class Kubeconfig:
         place = [each.get("name") for each in users].index(name)
         expected = {**self.data, "users": [each for each in users if each["name"] != name]}
         text = self._without(place)
-        if self._loaded(text) != expected:
+        if not self._is(text, expected):
             return False
         self.text, self.data = text, expected
         return True
@@ -131,17 +134,18 @@ class Kubeconfig:
     def _with(self, new: Mapping[str, Any]) -> str:
         """The text with a user more, the first of all."""
         end, node = newline(self.text), self._node("users")
-        if not self.data:
-            return end.join(["apiVersion: v1", "kind: Config", "users:", *_item(new, ""), ""])
         if node is None:
-            gap = "" if self.text.endswith("\n") else end
-            return self.text + gap + end.join(["users:", *_item(new, ""), ""])
+            gap = "" if not self.text or self.text.endswith("\n") else end
+            head = ["apiVersion: v1", "kind: Config"] if not self.data else []
+            return self.text + gap + end.join([*head, "users:", *_item(new, ""), ""])
         start, stop = node[1].start_mark.index, node[1].end_mark.index
+        if self._root.flow_style and not self.data.get("users"):
+            return f"{self.text[:start]}[{json.dumps(new)}]{self.text[stop:]}"
         if not self.data.get("users"):
             return self.text[: node[0].end_mark.index] + end.join([":", *_item(new, "")]) + self.text[stop:]
         if node[1].flow_style:
             return f"{self.text[: start + 1]}{json.dumps(new)}, {self.text[start + 1 :]}"
-        at = self.text.index("\n", node[0].end_mark.index) + 1  # above what is said of the next user
+        at = self.text.find("\n", node[0].end_mark.index) + 1  # above what is said of the next user
         lines = _item(new, " " * node[1].start_mark.column)
         return self.text[:at] + end.join([*lines, ""]) + self.text[at:]
 
@@ -155,6 +159,13 @@ class Kubeconfig:
 
     def _composed(self) -> Any:
         return self._read(lambda yaml: yaml.compose(self.text, Loader=yaml.SafeLoader))
+
+    def _is(self, text: str, expected: object) -> bool:
+        """Whether the text says that, and can be read at all."""
+        try:
+            return bool(self._loaded(text) == expected)
+        except ConfigError:
+            return False
 
     def _loaded(self, text: str) -> Any:
         return self._read(lambda yaml: yaml.safe_load(text))
