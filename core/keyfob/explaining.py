@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from keyfob.clients.origin import shown
-from keyfob.errors import KeyfobError
+from keyfob.errors import KeyfobError, PluginError
 from keyfob.routing.explain import Explanation, PluginPlace, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keyfob.clients.origin import BaseUrl
-    from keyfob.config.entries import Entry
+    from keyfob.config.entries import Entry, Setting
     from keyfob.config.policy import Policy
     from keyfob.plugin.contract import State
     from keyfob.providers import Provider
@@ -39,7 +40,7 @@ def explanation(provider: Provider, url: str | None, *, default: Callable[[], st
     return Explanation(
         provider=provider.id,
         default=part(default) == provider.id,
-        settings=(*entry.settings, *entry.shipped) if entry else (),
+        settings=(*entry.settings, *_shipped(provider, entry)) if entry else (),
         claims=route.claims if route else (),
         plugin=PluginPlace(*plugin) if plugin else None,
         ready=state.ready if state else None,
@@ -54,6 +55,17 @@ def explanation(provider: Provider, url: str | None, *, default: Callable[[], st
         verdict=_verdict(base_url, url) if base_url and url is not None else None,
         faults=tuple(faults),
     )
+
+
+def _shipped(provider: Provider, entry: Entry) -> tuple[Setting, ...]:
+    """What a plugin ships under this id; where the files decide, nothing of it counts, nor that it is broken."""
+    try:
+        withheld = provider.withheld
+    except PluginError:
+        return ()
+    if withheld is None:
+        return entry.shipped
+    return tuple(replace(setting, wins=False) for setting in replace(entry, base=withheld).shipped)
 
 
 def _headers(entry: Entry | None, state: State | None, policy: Policy | None) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from keyfob.clients.origin import BaseUrl
+    from keyfob.config.builtin import Base
     from keyfob.config.entries import Entry
     from keyfob.config.policy import Policy
     from keyfob.credentials.credential import Credential, SecretHeaders
@@ -153,14 +154,20 @@ class Provider:
             if isinstance(text, str):
                 return text
             raise PluginError(f"{self.loaded.owner}: base_url() of plugin `{self.route.plugin}` returned no text")
-        fault = self.entry.fault(None, "there is no base_url", f'write base_url = "https://…"{self._withheld()}')
+        fault = self.entry.fault(None, "there is no base_url", f'write base_url = "https://…"{self._whose()}')
         raise ConfigError.of([fault])
 
-    def _withheld(self) -> str:
-        """That a plugin ships one under this id, and why it does not count here; "" where none does."""
+    def _whose(self) -> str:
+        """Whose base URL does not count here, and why, as the end of a sentence; "" where no plugin ships one."""
         deciding = self.host.configuration.deciding(self.id)
         shipper = self.host.plugins.shipper(self.id) if deciding and self.id not in IDS else None
         return f"; that of {shipper} is not for an entry that sets {deciding[0]}" if shipper else ""
+
+    @property
+    def withheld(self) -> Base | None:
+        """What a plugin ships under this id where it does not count, because the files decide. Raises PluginError."""
+        decided = self.id not in IDS and self.host.configuration.decides(self.id)
+        return self.host.plugins.shipped(self.id) if decided else None
 
     def _where(self, record: Record) -> str | None:
         """The base URL that this login is for; None where the entry says one."""
@@ -274,18 +281,9 @@ class Provider:
             return error
         return None
 
-    def _announce(
-        self,
-        kind: Kind,
-        *,
-        account: str | None = None,
-        code: str | None = None,
-        origin: str | None = None,
-        place: str | None = None,
-    ) -> None:
-        """Announce an event of this provider, to whichever plugins listen."""
-        now = self.host.context.clock()
-        self.host.announce(Event(kind, self.id, now, self.route.plugin, account, code, origin, place))
+    def _announce(self, kind: Kind, **about: str | None) -> None:
+        """Announce an event of this provider to whichever plugins listen, see Announce."""
+        self.host.announce(Event(kind, self.id, self.host.context.clock(), self.route.plugin, **about))
 
     def _isolated(self, what: str) -> AbstractContextManager[None]:
         return isolated(self.loaded.owner, f"plugin `{self.route.plugin}` broke in {what}")

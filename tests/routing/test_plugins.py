@@ -396,6 +396,19 @@ def test_explain_tells_what_a_plugin_ships(home, site):
     ]
 
 
+def test_explain_tells_that_nothing_shipped_counts(home, site):
+    """Where the user's entry leads elsewhere; a plugin that is broken is no fault of it then."""
+    site.install("acme", key="corp", group="keyfob.providers")
+    text = "[model_providers.corp]\nbase_url = 'https://mine.example'\n"
+    found = home.provider(text, "corp").explain()
+    assert [(each.key, each.wins) for each in found.settings if each.layer == "plugin"] == [
+        ("base_url", False),
+        ("env_key", False),
+    ]
+    site.install("beta", "raise RuntimeError", key="lab", group="keyfob.providers")
+    assert not home.provider(text.replace("corp", "lab"), "lab").explain().faults
+
+
 def test_two_distributions_with_one_provider(home, site):
     """Neither is heard, and the error names both; other providers are there."""
     for name in ("acme", "beta"):
