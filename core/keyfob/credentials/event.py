@@ -45,12 +45,5 @@ class Announce(Protocol):
         ...
 
 
-def unheard(
-    kind: Kind,
-    *,
-    account: str | None = None,
-    code: str | None = None,
-    origin: str | None = None,
-    place: str | None = None,
-) -> None:
+def unheard(kind: Kind, **about: str | None) -> None:
     """Announce it to nobody."""
