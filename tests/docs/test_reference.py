@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import json
 import pkgutil
 import re
@@ -13,6 +14,7 @@ import pytest
 import tomli
 from pydantic import BaseModel
 
+import keyfob.plugin
 from keyfob import cli, errors, standing
 from keyfob.cli.commands import COMMANDS, command_named, parser_of
 from keyfob.config.faults import toml
@@ -124,6 +126,18 @@ def test_the_general_options_and_exit_codes_are_documented() -> None:
         assert f"`{name}" in general
     documented = {row[0] for row in rows(section("errors.md", "## Exit codes"))[1:]}
     assert documented == {str(value) for name, value in vars(errors).items() if name.startswith("EXIT_")}
+
+
+def test_the_reference_for_plugins_is_what_the_code_says() -> None:
+    """Every hook, every name of keyfob.plugin and every rule of the contract kit; scripts/reference writes it."""
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.page() == text_of("plugin-reference.md"), "run scripts/reference"
+    named = set(re.findall(r"^### `(\w+)`|^\| `(\w+)`", text_of("plugin-reference.md"), re.MULTILINE))
+    assert {*keyfob.plugin.__all__} <= {name for pair in named for name in pair}
 
 
 def test_each_page_is_in_the_navigation() -> None:
