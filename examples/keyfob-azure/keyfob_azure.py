@@ -93,7 +93,7 @@ class Azure(MintingAuth[Options]):
     def state(self, provider: ProviderInfo, options: Options, context: Context) -> State:
         """Who would be asked; whether there is a token, only asking tells."""
         names, _, missing = _plan(options, context.environ)
-        summary = f"`{missing}` not set" if missing else "asked when used" if names[1:] else "ready"
+        summary = f"`{missing}` not set" if missing else "asked when used" if names[-1] in (_MANAGED, _CLI) else "ready"
         return State(not missing, summary, comes_from=", else ".join(names))
 
 

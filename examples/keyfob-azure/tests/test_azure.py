@@ -65,7 +65,9 @@ def test_a_certificate_signs_for_its_service_principal(
     certificate = authority.issue_cert("team.example", key_type=trustme.KeyType.RSA)
     certificate.private_key_and_cert_chain_pem.write_to_path(str(pem))
     environ = {**TEAM, "AZURE_CLIENT_CERTIFICATE_PATH": str(pem), **issuer.environ}
-    assert hosted(environ).provider("corp").credential().token == "t"
+    provider = hosted(environ).provider("corp")
+    assert (provider.state().comes_from, provider.state().summary) == ("client certificate", "ready")
+    assert provider.credential().token == "t"
     public = load_pem_x509_certificate(certificate.cert_chain_pems[0].bytes()).public_key()
     assert isinstance(public, RSAPublicKey)
     asked = form(issuer.asked[0].body)["client_assertion"]
@@ -121,7 +123,7 @@ def test_azure_cli_is_asked_where_nothing_is_configured(
     az.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     provider = hosted(dict(os.environ), "managed_identity = false").provider("corp")
-    assert provider.state().comes_from == "Azure CLI"
+    assert (provider.state().comes_from, provider.state().summary) == ("Azure CLI", "asked when used")
     with pytest.raises(CredentialError, match="Azure CLI: CredentialUnavailableError") as raised:
         provider.credential()
     assert raised.value.hint == "az login"

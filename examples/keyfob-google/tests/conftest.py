@@ -55,6 +55,12 @@ def account() -> ServiceAccount:
     return ServiceAccount(rsa.generate_private_key(public_exponent=65_537, key_size=2048))
 
 
+@pytest.fixture(autouse=True)
+def no_machine_of_googles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever machine this is, its metadata server is left alone."""
+    monkeypatch.setenv("GCE_METADATA_HOST", "127.0.0.1:9")
+
+
 @pytest.fixture
 def antipodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A time zone far from UTC, where the system lets a process choose."""

@@ -119,6 +119,7 @@ def test_where_there_is_nothing_the_error_says_how_to_sign_in(configured: Callab
     """At once: google-auth by itself would look for a metadata server for many seconds."""
     done = token_of(configured() | {"GCE_METADATA_HOST": "127.0.0.1:9"})
     assert done.returncode == 1
+    assert "no metadata server" in done.stderr
     assert "gcloud auth application-default login" in done.stderr
 
 
