@@ -58,7 +58,7 @@ class Toml:
         expected = copy.deepcopy(self.data)
         value = _table(expected, table).pop(key)
         line = lines.pop(number - 1).strip() if number else ""
-        self._become("".join(lines), expected, number, f"move `{key}` to keyfob.toml")
+        self._become("".join(lines), expected, (*table, key))
         return line if _says(line, key, value) else f"{toml_key(key)} = {written(value)}"
 
     def put(self, table: KeyPath, lines: Sequence[str]) -> None:
@@ -69,9 +69,9 @@ class Toml:
         _table(expected, table).update(tomli.loads("\n".join(lines)))
         at = self._header(table)
         if at is None:
-            self._become(self._ended(["", _named(table), *lines]), expected, None, "write the table by hand")
+            self._become(self._ended(["", _named(table), *lines]), expected, table)
         else:
-            self._become(self._inserted(at, lines), expected, at, "write them by hand")
+            self._become(self._inserted(at, lines), expected, table)
 
     def put_table(self, table: KeyPath, values: Mapping[str, Any]) -> None:
         """Put a new table below the one that it is in; at the end, where that has no header. Raises ConfigError."""
@@ -80,9 +80,9 @@ class Toml:
         lines = [_named(table), *(f"{toml_key(key)} = {written(value)}" for key, value in values.items())]
         at = self._end(table[:-1])
         if at is None:
-            self._become(self._ended(["", *lines]), expected, None, "write the table by hand")
+            self._become(self._ended(["", *lines]), expected, table)
         else:
-            self._become(self._inserted(at, ["", *lines]), expected, at, "write the table by hand")
+            self._become(self._inserted(at, ["", *lines]), expected, table)
 
     def _header(self, table: KeyPath) -> int | None:
         """The line of the header of a table; None where it has none."""
@@ -128,13 +128,16 @@ class Toml:
             fault = Fault("cannot be read", path=self.path)
         raise ConfigError.of([fault])
 
-    def _become(self, text: str, expected: dict[str, Any], line: int | None, instead: str) -> None:
+    def _become(self, text: str, expected: dict[str, Any], path: KeyPath) -> None:
+        """Take that text, if it says just what is expected. path: what was to change."""
         try:
             found = tomli.loads(text)
-        except (tomli.TOMLDecodeError, ValueError, RecursionError):
+        except (ValueError, RecursionError):
             found = None
         if found != expected:
-            raise ConfigError.of([Fault("cannot be edited line by line here", instead, path=self.path, line=line)])
+            instead = f"write {_named(path[:2])} as a table, with one key on each line"
+            line = locate(self._text).nearest(path)
+            raise ConfigError.of([Fault("cannot be edited as it is written here", instead, path=self.path, line=line)])
         self._text, self.data = text, expected
 
 
