@@ -8,6 +8,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+import pluggy
+
 import keyfob.plugin
 import keyfob.plugin.oauth
 from keyfob.errors import KeyfobError
@@ -83,13 +85,18 @@ def _is_error(thing: object) -> bool:
 def _described(name: str, thing: Any) -> Iterator[str]:
     yield f"\n### `{name}`\n"
     if not isinstance(thing, type):
-        yield f"{_code(thing, name)}\n\n{_text(thing)}" if inspect.isfunction(thing) else _fenced(_plain(str(thing)))
+        yield f"{_code(thing, name)}\n\n{_text(thing)}" if inspect.isfunction(thing) else _kind(thing)
         return
     yield _text(thing)
     if dataclasses.is_dataclass(thing):
         yield "\n" + _fenced("\n".join(f"{field.name}: {field.type}" for field in dataclasses.fields(thing)))
     for member, value in _members(thing):
         yield from _member(member, value)
+
+
+def _kind(thing: object) -> str:
+    """What is neither a class nor a function: the name of a type, or the marker of hooks."""
+    return _line(type(thing)) if isinstance(thing, pluggy.HookimplMarker) else _fenced(_plain(str(thing)))
 
 
 def _members(thing: type) -> Iterator[tuple[str, Any]]:
@@ -104,7 +111,7 @@ def _is_member(value: object) -> bool:
 
 
 def _member(name: str, value: Any) -> Iterator[str]:
-    function = value.fget if isinstance(value, property) else inspect.unwrap(getattr(value, "__func__", value))
+    function: Any = value.fget if isinstance(value, property) else inspect.unwrap(getattr(value, "__func__", value))
     if isinstance(value, property):
         shown = _fenced(f"{name}: {function.__annotations__.get('return', '')}")
     else:
