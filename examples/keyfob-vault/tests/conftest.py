@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import socket
+import socketserver
 import subprocess
 import sysconfig
+import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,6 +60,32 @@ def _start(folder: Path, address: str) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
         )
+
+
+class _Valkey(socketserver.StreamRequestHandler):
+    """What the server's database engine needs of a Valkey: that it agrees to users that come and go."""
+
+    def handle(self) -> None:
+        """Read commands, each an array of strings (the RESP protocol), and say OK."""
+        while line := self.rfile.readline():
+            words = [self.rfile.read(int(self.rfile.readline()[1:]) + 2)[:-2] for _ in range(int(line[1:]))]
+            self.wfile.write(b"-ERR unknown command\r\n" if words[0] == b"HELLO" else b"+OK\r\n")
+
+
+@pytest.fixture(scope="session")
+def database(server: Server) -> Iterator[str]:
+    """The path of a secret that the server makes when it is read, with a lease of 90 seconds."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Valkey) as valkey:
+        valkey.daemon_threads, valkey.block_on_close = True, False
+        threading.Thread(target=valkey.serve_forever, daemon=True).start()
+        host, port = valkey.server_address
+        there = {"host": host, "port": port, "username": "u", "password": "p", "allowed_roles": "*"}
+        server.root.sys.enable_secrets_engine("database")
+        server.root.write_data("database/config/v", data={"plugin_name": "valkey-database-plugin", **there})
+        role = {"db_name": "v", "creation_statements": '["+@read"]', "default_ttl": "90s"}
+        server.root.write_data("database/roles/team", data=role)
+        yield "creds/team"
+        valkey.shutdown()
 
 
 def _free_port() -> int:

@@ -9,10 +9,12 @@ import pytest
 from keyfob_vault import Options, Vault
 
 from keyfob.plugin import Context, CredentialError, MissingCredentialError, ProviderInfo
-from keyfob.testing import Answer, ModelServer
 
 CORP = ProviderInfo("corp", "corp", "https://llm.example.com/v1")
-POLICY = 'path "secret/data/llm" { capabilities = ["read"] }'
+POLICY = """
+path "secret/data/llm" { capabilities = ["read"] }
+path "database/creds/team" { capabilities = ["read"] }
+"""
 
 
 class Clock:
@@ -85,18 +87,24 @@ def test_a_key_that_was_refused_is_read_anew(server, opened):
     assert source.get(rejected=first).token == "k-2"
 
 
-def test_a_lease_is_the_expiry(server, opened, clock):
-    """A secret with a short time to live is read anew when that is over; the option does not count."""
-    server.root.secrets.kv.v1.create_or_update_secret("llm", {"key": "k-1", "ttl": "90s"}, mount_point="old")
-    source = opened(path="llm", mount="old", max_age=1)
+def test_a_lease_is_the_expiry(server, opened, clock, database):
+    """A secret that Vault makes when it is read: another one when its lease is over, whatever `max_age` is."""
+    source = opened(path=database, mount="database", field="password", max_age=1)
     credential = source.get()
     assert credential.expires_at == pytest.approx(clock.now + 90)
-    server.root.secrets.kv.v1.create_or_update_secret("llm", {"key": "k-2", "ttl": "90s"}, mount_point="old")
     clock.now += 10
     assert source.get() is credential
     clock.now += 81
     assert source.peek() is None
-    assert source.get().token == "k-2"
+    assert source.get().token != credential.token
+
+
+def test_the_time_to_live_of_kv_version_1_is_its_lease(server, opened, clock):
+    """It is written beside the key."""
+    secret = {"key": "k-1", "ttl": "90s"}
+    server.root.secrets.kv.v1.create_or_update_secret("llm", secret, mount_point="old")
+    credential = opened(path="llm", mount="old").get()
+    assert (credential.token, credential.expires_at) == ("k-1", pytest.approx(clock.now + 90))
 
 
 def test_a_field_goes_bare_into_the_header_that_is_named(server, opened):
@@ -132,17 +140,17 @@ def test_what_this_process_has_in_its_environment_does_not_count(server, opened,
 
 @pytest.fixture
 def approle(server) -> tuple[str, str]:
-    """The role id and secret id of a role that may read one secret."""
+    """The role id and secret id of a role that may read two secrets."""
     server.root.sys.create_or_update_policy("llm", POLICY)
     server.root.auth.approle.create_or_update_approle(
-        "team", token_policies=["llm"], token_ttl="120s", token_type="service"
+        "team", token_policies=["llm"], token_ttl="60s", token_type="service"
     )
     role_id = server.root.auth.approle.read_role_id("team")["data"]["role_id"]
     return role_id, server.root.auth.approle.generate_secret_id("team")["data"]["secret_id"]
 
 
 def test_a_program_signs_in_by_approle(server, opened, approle):
-    """With no more rights than to read that secret; no token is needed."""
+    """With no more rights than to read; no token is needed."""
     put(server, "k-1")
     role_id, secret_id = approle
     assert opened(path="llm", role_id=role_id, VAULT_TOKEN=None, VAULT_SECRET_ID=secret_id).get().token == "k-1"
@@ -157,19 +165,12 @@ def test_approle_needs_its_secret_id(opened, approle):
     assert "refuses the AppRole login" in str(error)
 
 
-def test_a_lease_ends_with_the_token_that_took_it(clock):
-    """AppRole's token lives two minutes, and Vault revokes with it what was leased to it, whatever that says."""
-    answers = {
-        "/v1/auth/approle/login": [Answer(body={"auth": {"client_token": "t", "lease_duration": 120}})],
-        "/v1/sys/internal/ui/mounts/openai/creds/team": [Answer(body={"data": {"type": "openai", "options": None}})],
-        "/v1/openai/creds/team": [
-            Answer(body={"data": {"key": "k-1"}, "lease_id": "openai/creds/team/1", "lease_duration": 3600})
-        ],
-    }
-    with ModelServer(answers=answers) as vault:
-        options = Options(path="creds/team", mount="openai", role_id="r", address=vault.origin)
-        credential = Vault().open(CORP, options, Context({"VAULT_SECRET_ID": "s"}, clock)).get()
-    assert (credential.token, credential.expires_at) == ("k-1", pytest.approx(clock.now + 120))
+def test_a_lease_ends_with_the_token_that_took_it(opened, approle, clock, database):
+    """AppRole's token lives a minute here, and Vault revokes with it what was leased to it."""
+    role_id, secret_id = approle
+    given = {"role_id": role_id, "VAULT_TOKEN": None, "VAULT_SECRET_ID": secret_id}
+    credential = opened(path=database, mount="database", field="password", **given).get()
+    assert credential.expires_at == pytest.approx(clock.now + 60)
 
 
 # What goes wrong
