@@ -75,6 +75,10 @@ class CodexHome:
         """Run keyfob's installed script. given: its stdin."""
         return self._run([KEYFOB, *arguments], given, environ)
 
+    def run(self, *command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run another program."""
+        return self._run(list(command), "", environ)
+
     def _run(
         self, command: list[str], given: str, environ: Mapping[str, str], timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:

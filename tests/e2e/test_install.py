@@ -6,6 +6,7 @@ import os
 import shutil
 import ssl
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
@@ -143,15 +144,19 @@ def test_at_a_terminal_the_difference_is_shown_and_asked_about(home, server):
     assert files(home) != before
 
 
-class _Cluster(BaseHTTPRequestHandler):
-    """Answers every request with an empty version, and notes its token."""
-
-    tokens: set[str | None]
+class _Listener(BaseHTTPRequestHandler):
+    """Notes what each request was authenticated by; answers a GET with a cluster's version, and refuses a POST."""
 
     def do_GET(self) -> None:
-        self.tokens.add(self.headers.get("authorization"))
-        body = b'{"major": "1", "minor": "32"}'
-        self.send_response(200)
+        self.answer(200, b'{"major": "1", "minor": "32"}')
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.answer(400, b'{"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}')
+
+    def answer(self, status: int, body: bytes) -> None:
+        self.server.got.append((self.path, self.headers["authorization"], self.headers["x-api-key"]))
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -161,21 +166,46 @@ class _Cluster(BaseHTTPRequestHandler):
         pass
 
 
+@contextmanager
+def listening(context: ssl.SSLContext | None = None) -> Iterator[HTTPServer]:
+    """Run a server on loopback; `got` is what it was asked. context: for one that speaks TLS."""
+    server = HTTPServer(("127.0.0.1", 0), _Listener)
+    server.got = []
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[str, set[str | None]]]:
-    """The address of what speaks as a cluster over TLS, without which kubectl sends no token; and the tokens it got."""
-    authority, tokens = trustme.CA(), set()
+def cluster(tmp_path: Path) -> Iterator[HTTPServer]:
+    """What speaks as a cluster, over TLS: without, kubectl sends no token. The authority is in `ca.pem`."""
+    authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    server = HTTPServer(("127.0.0.1", 0), type("Cluster", (_Cluster,), {"tokens": tokens}))
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"https://127.0.0.1:{server.server_port}", tokens
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with listening(context) as server:
+        yield server
+
+
+@pytest.mark.skipif(not shutil.which("claude"), reason="there is no claude (npm install -g @anthropic-ai/claude-code)")
+def test_claude_code_asks_keyfob(home):
+    """It sends the token to the provider, whatever base URL its environment has."""
+    with listening() as server:
+        way = f'experimental_bearer_token = "{KEY}"'
+        home.configure(OWN.format(base_url=f"http://127.0.0.1:{server.server_port}/v1", way=way))
+        assert home.keyfob("install", "claude-code", "corp", "--yes").returncode == 0
+        home.run("claude", "-p", "hi", ANTHROPIC_BASE_URL="http://127.0.0.1:9", CLAUDE_CODE_MAX_RETRIES="0")
+    messages = {each for each in server.got if each[0].startswith("/v1/messages")}
+    assert {each[1:] for each in messages} == {(f"Bearer {KEY}", KEY)}
+    assert home.keyfob("uninstall", "claude-code", "--yes").returncode == 0
+    assert not (home.root / ".claude" / "settings.json").exists()
 
 
 KUBECONFIG = """\
@@ -199,23 +229,21 @@ users:
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="there is no kubectl")
 def test_kubectl_asks_keyfob(home, server, cluster):
     """Its own parser reads what was written; taken back, also after kubectl has written the file anew."""
-    address, got = cluster
     home.configure(OWN.format(base_url=server.base_url, way=f'experimental_bearer_token = "{KEY}"'))
     config = home.root / "kubeconfig"
-    text = KUBECONFIG.format(address=address, authority=home.root / "ca.pem")
+    text = KUBECONFIG.format(address=f"https://127.0.0.1:{cluster.server_port}", authority=home.root / "ca.pem")
     config.write_text(text)
     there = {"KUBECONFIG": str(config)}
-    kubectl = lambda *words: home._run(["kubectl", *words], "", there)  # noqa: E731
     assert home.keyfob("install", "kubectl", "corp", "--yes", **there).returncode == 0
-    asked = kubectl("--user=corp", "get", "--raw", "/version")
+    asked = home.run("kubectl", "--user=corp", "get", "--raw", "/version", **there)
     assert asked.returncode == 0, asked.stderr
-    assert got == {f"Bearer {KEY}"}
+    assert {each[1] for each in cluster.got} == {f"Bearer {KEY}"}
     home.keyfob("uninstall", "kubectl", "--yes", **there)
     assert config.read_text() == text
 
     assert home.keyfob("install", "kubectl", "corp", "--yes", **there).returncode == 0
-    assert kubectl("config", "set-context", "--current", "--namespace=other").returncode == 0
+    assert home.run("kubectl", "config", "set-context", "--current", "--namespace=other", **there).returncode == 0
     undone = home.keyfob("uninstall", "kubectl", "--yes", **there)
     assert undone.returncode == 0, undone.stderr
-    assert kubectl("config", "get-users").stdout.split() == ["NAME", "somebody"]
+    assert home.run("kubectl", "config", "get-users", **there).stdout.split() == ["NAME", "somebody"]
     assert "namespace: other" in config.read_text()
