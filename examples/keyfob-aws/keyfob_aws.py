@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from keyfob.plugin import (
     ConfigError,
@@ -28,10 +28,8 @@ _REGION = r"[a-z]{2,}(?:-[a-z]+)+-\d+"
 _DOMAINS = {"bedrock-mantle": "api.aws", "bedrock-runtime": "amazonaws.com"}
 
 
-class Options(BaseModel):
+class Options(BaseModel, extra="forbid"):
     """The table `aws`, as in Codex, but for `credential_export`. auth_refresh: here it is the hint of an error."""
-
-    model_config = ConfigDict(extra="forbid")
 
     profile: str | None = None
     region: str | None = Field(None, pattern=rf"^{_REGION}$")
@@ -140,7 +138,8 @@ def _session(options: Options, context: Context) -> Any:
         raise CredentialError(f"AWS profile {session.profile} wants the code of an MFA device, and nobody is there")
     resolver = session.get_component("credential_provider")
     own = {each.METHOD: each for each in (EnvProvider(context.environ), ContainerProvider(context.environ))}
-    resolver.providers[:] = [own.get(each.METHOD, each) for each in resolver.providers]
+    off = {"iam-role"} if context.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true" else ()
+    resolver.providers[:] = [own.get(each.METHOD, each) for each in resolver.providers if each.METHOD not in off]
     return session
 
 

@@ -323,6 +323,15 @@ def test_keys_of_the_machine_are_asked_of_its_metadata(made: Made, server: Model
     assert 3000 < expires_in(provider) <= 3600
 
 
+def test_the_machine_is_not_asked_where_the_environment_says_so(made: Made) -> None:
+    """That of the host, here too."""
+    with ModelServer() as metadata:
+        where = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.origin}
+        with pytest.raises(CredentialError, match="NoCredentialsError"):
+            made('region = "eu-west-1"', environ=where).credential()
+    assert metadata.received == []
+
+
 def test_a_role_is_assumed_by_another_profile(made: Made, server: ModelServer, tmp_path: Path) -> None:
     """STS is asked once, with that profile's keys, and both requests are signed with what it gave."""
     fields = "".join(f"<{name}>{value}</{name}>" for name, value in {**ISSUED, "SessionToken": "of-the-role"}.items())
