@@ -137,6 +137,15 @@ def test_its_entry_fails_and_all_else_works(keyfob, site, name):
     assert listed["kf-sound"] == "declared"
 
 
+def test_one_that_fails_is_imported_once(keyfob, site, tmp_path):
+    """It may have taken its time, and explain asks for many parts of the provider."""
+    count = f"with open({str(tmp_path / 'count')!r}, 'a') as file: file.write('x')\n1/0"
+    install(site, "fails", Bad(count, ""))
+    keyfob.configure(entries("fails"))
+    assert "ZeroDivisionError" in keyfob("explain", "fails-entry").out
+    assert (tmp_path / "count").read_text() == "x"
+
+
 @pytest.mark.parametrize("name", ["newer", "newer-name"])
 def test_what_needs_another_keyfob_says_how_to_get_it(keyfob, site, name):
     """Both distributions are named, so that those are found which fit each other."""

@@ -49,7 +49,7 @@ class Plugins:
     """The built-in plugins and those that installed distributions declare.
 
     allowed: allow-lists, each must agree. waiting: told of a distribution whose plugin takes long to be loaded; by
-    default nobody is. avoided: declarations whose modules are not to be imported here, and why.
+    default nobody is. avoided: declarations whose modules are not to be imported here, or not again, and why.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Plugins:
         self._allowed = [frozenset(map(canonical, names)) for names in allowed]
         self._waiting = waiting
         self._loaded: dict[str, Loaded] = {}
-        self.avoided: dict[Declaration, str] = {}
+        self.avoided: dict[Declaration, PluginError] = {}
 
     @lazy
     def _declared(self) -> tuple[Declaration, ...]:
@@ -122,13 +122,18 @@ class Plugins:
     def _offered(self, declared: Declaration, hook: str) -> tuple[ModuleType, object]:
         """The module of a declaration, and what its hook returns. Raises PluginError."""
         self._see_that_it_may_be_imported(declared)
-        with patience(str(declared), self._waiting):
-            module = _imported(declared)
-            return module, _call(module, hook, str(declared))
+        try:
+            with patience(str(declared), self._waiting):
+                module = _imported(declared)
+                return module, _call(module, hook, str(declared))
+        except PluginError as error:  # it may have taken its time, and several parts of a provider ask for it
+            self.avoided[declared] = error
+            raise
 
     def _see_that_it_may_be_imported(self, declared: Declaration) -> None:
-        if declared in self.avoided:
-            raise PluginError(self.avoided[declared], hint="keyfob plugins --check")
+        known = self.avoided.get(declared)
+        if known is not None:
+            raise PluginError(str(known), hint=known.hint) from known.__cause__
         see_that_it_fits(declared)
 
     @lazy

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from keyfob.cli.text import Cell, homely
-from keyfob.errors import EXIT_OK, EXIT_REFUSED, KeyfobError
+from keyfob.errors import EXIT_OK, EXIT_REFUSED, KeyfobError, PluginError
 
 if TYPE_CHECKING:
     import argparse
@@ -48,11 +48,13 @@ def run(options: argparse.Namespace, session: Session) -> int:
 def _try_plugins(session: Session) -> None:
     """Have no plugin imported here that is found unsound, or slow, in a process of its own."""
     from keyfob.cli.trial import problems
+    from keyfob.routing.requirements import mended
 
     with contextlib.suppress(KeyfobError):  # it is told with the configuration
         plugins = session.host.plugins
         found = problems(plugins.accepted, session)
-        plugins.avoided.update({declared: problem for declared, problem in found.items() if problem})
+        unsound = {declared: problem for declared, problem in found.items() if problem}
+        plugins.avoided.update({one: PluginError(problem, hint=mended(one)) for one, problem in unsound.items()})
 
 
 def _examined(examination: Examination, session: Session) -> Iterator[Finding]:

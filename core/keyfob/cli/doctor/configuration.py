@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from keyfob.cli.doctor.finding import Finding
 from keyfob.errors import ConfigError, KeyfobError
-from keyfob.routing.requirements import mended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,8 +99,8 @@ def plugins(session: Session) -> Iterator[Finding]:
         declared = refusal.declaration
         message = f"`{declared.name}`, declared by {declared}, is not used: {refusal.reason}"
         yield Finding("plugins", "warning", message, "keyfob plugins")
-    for declared, problem in session.host.plugins.avoided.items():
-        yield Finding("plugins", "warning", problem, mended(declared))
+    for problem in session.host.plugins.avoided.values():
+        yield Finding("plugins", "warning", str(problem), problem.hint)
     if session.environ.get("KEYFOB_DISABLE_PLUGINS"):
         message = "KEYFOB_DISABLE_PLUGINS is set: only the built-in plugins are used"
         yield Finding("plugins", "note", message, "unset KEYFOB_DISABLE_PLUGINS")
