@@ -26,7 +26,7 @@ ROOT: Final = Path(__file__).parents[2]
 NAMES: Final = dict(zip(KINDS, ("our_llm", "my-llm", "true", "x", "acme"), strict=True))
 AT_ONCE: Final = 2  # processes: much of each is waiting, and other tests run beside it
 AS_ITS_AUTHOR: Final = {
-    "tests": ("-m", "pytest", "-q", "-p", "no:cacheprovider"),
+    "tests": ("-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"),
     "types": ("-m", "mypy", "--strict", "--cache-dir", "../mypy"),
     "lint": ("-m", "ruff", "check", "--no-cache"),
     "format": ("-m", "ruff", "format", "--check", "--no-cache"),
