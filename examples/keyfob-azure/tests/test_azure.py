@@ -2,6 +2,8 @@
 
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -131,6 +133,18 @@ def test_azure_cli_is_asked_where_nothing_is_configured(
     assert provider.credential().token == "of-az"
 
 
+def test_nothing_is_printed_beside_the_error(hosted: Hosted, tmp_path: Path) -> None:
+    """azure-identity logs warnings, which Python prints where nobody listens to its logger."""
+    hosted({}, "managed_identity = false")
+    environ = {"CODEX_HOME": str(tmp_path / "home"), "HOME": str(tmp_path), "PATH": str(tmp_path)}
+    if "SYSTEMROOT" in os.environ:
+        environ["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
+    command = [sys.executable, "-m", "keyfob", "token", "corp"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["keyfob", "  → az login"]
+
+
 def test_what_is_half_configured_is_told_and_nobody_else_asked(hosted: Hosted) -> None:
     """A secret without its tenant does not fall through to whoever has a token."""
     provider = hosted({"AZURE_CLIENT_ID": "team", "AZURE_CLIENT_SECRET": "s"}).provider("corp")
@@ -166,10 +180,8 @@ def test_no_redirect_is_followed(hosted: Hosted, entra: Started) -> None:
         assert not elsewhere.received
 
 
-def test_the_library_logs_no_secret(
-    hosted: Hosted, entra: Started, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Not of a success, not of a failure, at the lowest level; and it prints nothing beside keyfob's error."""
+def test_the_library_logs_no_secret(hosted: Hosted, entra: Started, caplog: pytest.LogCaptureFixture) -> None:
+    """Not of a success, not of a failure, at the lowest level."""
     caplog.set_level(logging.DEBUG)
     issuer = entra(granted("the-token"), Answer(body="<p>the-page</p>"))
     provider = hosted({**SERVICE, **issuer.environ}).provider("corp")
@@ -178,4 +190,3 @@ def test_the_library_logs_no_secret(
         provider.source.get(rejected=first)
     assert "POST" in caplog.text
     assert not any(secret in caplog.text for secret in ("the-token", "the-client-secret", "the-page"))
-    assert capfd.readouterr().err == ""
