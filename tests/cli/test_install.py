@@ -26,7 +26,7 @@ model_provider = "corp"
 env = {{ TOKEN = "{SECRET}" }}
 
 [model_providers.corp]
-name = 'Our proxy' # the good one
+name = 'Our proxy' # not {SECRET}
 base_url = "{BASE}"
 env_key = "CORP_KEY" # the team has it
 http_headers = {{ "X-Team" = "{SECRET}" }}
@@ -391,6 +391,7 @@ def settings(keyfob, text=None):
         '{ "model": "m" }',
         '{"a":1,"env":{}}\n',
         '{\r\n\t"a": [{"b": "}"}],\r\n\t"env": {\r\n\t\t"X": "\\u007d"\r\n\t}\r\n}',
+        f'{{\n  "kind": "x", "t": "{SECRET}",\n  "y": "1"\n}}',
         f'{{\n  "apiKeyHelper": "echo {SECRET}",\n  "env": {{"ANTHROPIC_BASE_URL": "https://x", "Y": "é"}}\n}}\n',
     ],
 )

@@ -28,11 +28,13 @@ _STYLES = {"+": "green", "-": "red", " ": ""}
 _OPEN = frozenset({
     "name", "base_url", "wire_api", "env_key", "env_key_instructions", "model_provider", "requires_openai_auth",
     "ANTHROPIC_BASE_URL", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS", "apiVersion", "kind", "current-context",
+    "timeout_ms", "refresh_interval_ms", "request_max_retries", "stream_max_retries", "stream_idle_timeout_ms",
 })  # fmt: skip
 # Those that are shown where keyfob writes them: elsewhere a command may hold a secret.
 _OURS = _OPEN | {"command", "args", "apiKeyHelper", "interactiveMode", "users"}
 _setting = re.compile(r"""(?P<start>\s*(?:- )?(["']?)(?P<key>[\w.-]+)\2\s*[:=]\s*)(?P<value>.*)""", re.DOTALL)
-_harmless = re.compile(r"(?:true|false|null|\d+|[\[{}\]])?,?\s*")
+_value = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|\[[^\]]*\]|[\w./:-]+),?""")
+_harmless = re.compile(r"(?:true|false|null|[\[{}\]])?,?\s*")
 _header = re.compile(r'\s*\[\[?[\w-]+(?:\.(?:[\w-]+|"[^"]*"))*\]\]?\s*')
 
 
@@ -132,14 +134,18 @@ def difference(before: str | None, after: str | None, name: str, ours: str = "+"
 
 
 def _masked(line: str, known: frozenset[str]) -> str:
+    """The line, with `…` for whatever could be a secret: any value but those of known keys, and what follows those."""
     if _harmless.fullmatch(line.strip()) or _header.fullmatch(line):
         return line
     found = _setting.fullmatch(line)
     if found is None:
         indent = line[: len(line) - len(line.lstrip())]
         return f"{indent}# …" if line.lstrip().startswith("#") else f"{indent}…"
-    shown = found["key"] in known or _harmless.fullmatch(found["value"])
-    return line if shown else f"{found['start']}…"
+    value = _value.match(found["value"]) if found["key"] in known else _harmless.fullmatch(found["value"])
+    if value is None:
+        return f"{found['start']}…"
+    rest = found["value"][value.end() :]
+    return f"{found['start']}{value[0]} …" if rest.strip() else line
 
 
 def lines_of(text: str) -> list[str]:
