@@ -22,18 +22,23 @@ POLICY = ("managed_config.toml", "requirements.toml")
 PACKAGE = "pyproject.toml"
 
 
+def name_of(block: Block) -> str:
+    """The name of the file that a block is."""
+    return str(block.title).rpartition("/")[2]
+
+
 @pytest.mark.parametrize("block", blocks("toml"), ids=str)
 def test_a_toml_block_says_which_file_it_is_and_is_valid(block: Block) -> None:
     """A reader knows where to write it."""
-    assert block.title in (*CONFIGURATION, *POLICY, PACKAGE)
+    assert name_of(block) in (*CONFIGURATION, *POLICY, PACKAGE)
     tomli.loads(block.text)
 
 
-@pytest.mark.parametrize("block", [block for block in blocks("toml") if block.title in CONFIGURATION], ids=str)
+@pytest.mark.parametrize("block", [block for block in blocks("toml") if name_of(block) in CONFIGURATION], ids=str)
 def test_configuration_is_accepted_without_a_warning(block: Block, tmp_path: Path) -> None:
     """Every provider of it is a sound entry, and no key of it is unknown."""
     warnings: list[Fault] = []
-    (tmp_path / str(block.title)).write_text(block.text, "utf-8")
+    (tmp_path / name_of(block)).write_text(block.text, "utf-8")
     made = Host({}, places=Places(str(tmp_path), system=str(tmp_path / "s"), cache=str(tmp_path)), warn=warnings.append)
     for name in made.configuration.user_ids:
         assert made.provider(name).entry.id == name
@@ -71,29 +76,23 @@ def test_both_halves_of_an_entry_make_one(tmp_path: Path) -> None:
     assert claims["auth"]
 
 
-def test_the_plugins_are_found_by_their_declarations(site_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page about plugins: what pyproject.toml declares is what keyfob.toml asks for."""
+def test_the_provider_that_is_shipped_is_there(site_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page about plugins: what pyproject.toml declares is what its module has."""
     for block in blocks("python", "write-a-plugin.md"):
         (site_folder / str(block.title)).write_text(block.text, "utf-8")
-    declared = tomli.loads(next(iter(blocks("toml", "write-a-plugin.md"))).text)
-    assert declared["model_providers"]["corp"].keys() > {"portkey"}
     _install(site_folder)
     monkeypatch.setattr(host, "site_folders", lambda: [str(site_folder)])
     home = site_folder.parent
-    (home / "keyfob.toml").write_text(next(iter(blocks("toml", "write-a-plugin.md"))).text, "utf-8")
-    made = Host({"PORTKEY_KEY": "k"}, places=Places(str(home), system=str(home / "s"), cache=str(home)))
-    explanation = made.provider("corp").explain()
-    assert explanation.faults == ()
-    assert (explanation.plugin.key, explanation.plugin.distribution) == ("portkey", "keyfob-portkey")
-    assert dict(made.provider("corp").headers()) == {"x-portkey-api-key": "k"}
+    made = Host({"ACME_EU_KEY": "k"}, places=Places(str(home), system=str(home / "s"), cache=str(home)))
     assert made.provider("acme-eu").base_url.origin.host == "eu.llm.example.com"
+    assert dict(made.provider("acme-eu").headers()) == {"Authorization": "Bearer k"}
 
 
 def _install(folder: Path) -> None:
     """Write the metadata that an installer would make of the page's pyproject.toml."""
-    info = folder / "keyfob_portkey-0.1.0.dist-info"
+    info = folder / "keyfob_acme-0.1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: keyfob-portkey\nVersion: 0.1.0\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: keyfob-acme\nVersion: 0.1.0\n")
     groups: dict[str, dict[str, str]] = {}
     for block in blocks("toml", "write-a-plugin.md"):
         if block.title == PACKAGE:

@@ -15,7 +15,21 @@ from ..docs.pages import ROOT, Block, blocks  # noqa: TID252
 if TYPE_CHECKING:
     from pathlib import Path
 
-PAGE = "first-plugin.md"
+PAGE, MORE = "first-plugin.md", "write-a-plugin.md"
+# What declares the plugins of the other page, which leaves that to the reader.
+PACKAGE = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[project]
+name = "more"
+version = "1"
+[project.entry-points."keyfob.auth"]
+acme = "keyfob_acme"
+gate = "keyfob_gate"
+[tool.hatch.build.targets.wheel]
+include = ["keyfob_*.py"]
+"""
 
 
 def steps() -> list[Block]:
@@ -60,3 +74,16 @@ def test_the_page_leads_from_an_empty_folder_to_a_tested_wheel(tmp_path: Path) -
     assert "rule no-log-shows-a-secret: a log at DEBUG shows a secret" in said
     assert "as it should be" in said
     assert sorted(path.suffix for path in (work / "keyfob-portkey" / "dist").iterdir()) == [".gz", ".whl"]
+    see_that_the_other_page_holds(work / "keyfob-portkey" / ".venv" / "bin" / "python", tmp_path / "more", environ)
+
+
+def see_that_the_other_page_holds(python: Path, folder: Path, environ: dict[str, str]) -> None:
+    """Its plugins pass the contract as its own test has it, in that environment."""
+    tests = folder / "tests"
+    tests.mkdir(parents=True)
+    (folder / "pyproject.toml").write_text(PACKAGE)
+    for block in blocks("python", MORE):
+        ((tests if block.title == "test_contract.py" else folder) / str(block.title)).write_text(block.text)
+    for command in (["-m", "pip", "install", "--quiet", str(folder)], ["-m", "pytest", "-q"]):
+        done = subprocess.run([python, *command], cwd=tests, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
