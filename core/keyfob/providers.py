@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from keyfob.clients.additions import Additions
 from keyfob.clients.signing import Signing
 from keyfob.config.builtin import IDS
+from keyfob.config.faults import dotted
 from keyfob.config.policy import method_at
 from keyfob.credentials.asking import asked
 from keyfob.credentials.event import Event
@@ -161,7 +162,7 @@ class Provider:
         """Whose base URL does not count here, and why, as the end of a sentence; "" where no plugin ships one."""
         deciding = self.host.configuration.deciding(self.id)
         shipper = self.host.plugins.shipper(self.id) if deciding and self.id not in IDS else None
-        return f"; that of {shipper} is not for an entry that sets {deciding[0]}" if shipper else ""
+        return f"; that of {shipper} is not for an entry that sets {dotted(deciding[0])}" if shipper else ""
 
     @property
     def withheld(self) -> Base | None:

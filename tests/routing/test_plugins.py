@@ -436,13 +436,15 @@ def test_a_users_key_and_a_plugins_url_are_not_mixed(home, site, keys):
     assert (fields.base_url, fields.env_key) in {(None, None), (None, "MINE"), ("https://mine.example", None)}
 
 
-def test_a_base_url_that_is_withheld_is_told(home, site):
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [("env_key = 'MINE'", "env_key"), ("http_headers = { X-Team = 'a', Cookie = 'b' }", r"http_headers\.Cookie")],
+)
+def test_a_base_url_that_is_withheld_is_told(home, site, keys, told):
     """Or who sets the key alone would look in vain for why the plugin's base URL is not taken."""
     site.install("acme", "raise RuntimeError", key="corp", group="keyfob.providers")
-    with pytest.raises(
-        ConfigError, match=r"there is no base_url .*that of acme 1\.0 is not for an entry that sets env_key"
-    ):
-        _ = home.provider("[model_providers.corp]\nenv_key = 'MINE'\n", "corp").base_url
+    with pytest.raises(ConfigError, match=rf"no base_url .*that of acme 1\.0 is not for an entry that sets {told}\)"):
+        _ = home.provider(f"[model_providers.corp]\n{keys}\n", "corp").base_url
 
 
 @pytest.mark.parametrize(

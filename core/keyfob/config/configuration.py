@@ -40,12 +40,15 @@ def _is_table(value: object) -> bool:
     return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
 
 
-def _decides(key: str, value: object) -> bool:
-    """Whether this key of an entry leads or authenticates its requests; of an addition, by its words."""
+def _decisive(key: str, value: object) -> Iterator[KeyPath]:
+    """The paths in this key of an entry that lead or authenticate its requests; of additions, those that sound so."""
     if key in _ADDITIONS and isinstance(value, dict):
-        words = [*value, *value.values()] if key == "env_http_headers" else [*value]
-        return any(_SECRET.search(str(word)) for word in words)
-    return key in _DECISIVE or _is_table(value)
+        for name, held in value.items():
+            words = f"{name} {held}" if key == "env_http_headers" else name
+            if _SECRET.search(words):
+                yield key, name
+    elif key in _DECISIVE or _is_table(value):
+        yield (key,)
 
 
 class Configuration:
@@ -152,14 +155,13 @@ class Configuration:
         Then nothing that a plugin ships under this id counts: its base URL must not get a user's key, nor the user's
         base URL its key.
         """
-        return bool(self.deciding(provider))
-
-    def deciding(self, provider: str) -> tuple[str, ...]:
-        """The keys of the entry that do; of an entry that is no table, which is a fault, the empty one."""
         own = self._own(provider)
-        if not isinstance(own, dict):
-            return ("",) if own is not None else ()
-        return tuple(key for key, value in own.items() if _decides(key, value))
+        return bool(self.deciding(provider)) if isinstance(own, dict) else own is not None
+
+    def deciding(self, provider: str) -> tuple[KeyPath, ...]:
+        """The paths in the entry that say so."""
+        own = self._own(provider)
+        return tuple(path for key, value in own.items() for path in _decisive(key, value)) if own else ()
 
     def entry(self, provider: str, shipped: Base | None = None) -> Entry:
         """One entry: what the layers say over what is built in or `shipped` by a plugin.
