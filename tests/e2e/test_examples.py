@@ -95,8 +95,9 @@ def test_there_are_examples():
 
 @of_each_example
 def test_it_passes_its_own_tests(outcomes, example):
-    """With warnings as errors, and no network but loopback. What skips itself is skipped here; rules of the kit that are
-    about other plugins are not."""
+    """With warnings as errors, and no network but loopback. What skips itself there is skipped here, but not the rules
+    of the kit that are about other plugins.
+    """
     code, printed = outcomes[example].result()
     assert code == 0, printed
     assert re.search(r"\b\d+ passed", printed), printed
