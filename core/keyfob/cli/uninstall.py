@@ -7,21 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keyfob.cli.installing.consent import add_consent, declined, documents, show
-from keyfob.cli.installing.edits import Edit, write_all
-from keyfob.cli.installing.records import TOOLS, CannotTakeBackError, Records
-from keyfob.errors import EXIT_OK
+from keyfob.cli.installing.arguments import TOOLS, add_consent
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from keyfob.cli.commands import Parser
-    from keyfob.cli.installing.records import Installed
     from keyfob.cli.run import Session
-
-# The lines that go are those that keyfob has written.
-_OURS = "-"
 
 
 def arguments(parser: Parser) -> None:
@@ -33,45 +25,7 @@ def arguments(parser: Parser) -> None:
 
 
 def run(options: argparse.Namespace, session: Session) -> int:
-    """Take back each of them, the last one first."""
-    records = Records(session.places.codex_home, options.tool)
-    found = [each for each in reversed(records.read()) if options.provider in (None, each.provider)]
-    if not found and not options.json:
-        what = f"{options.provider} is not installed" if options.provider else "nothing is installed"
-        session.terminal.note(f"nothing to do. {what} for {TOOLS[options.tool]}")
-    removed: list[dict[str, object]] = []
-    code: int | None = None
-    for each in found:
-        edits = _edits(each, options, session)
-        code = _removed(each, edits, records, options, session)
-        removed.append({"provider": each.provider, "written": code is None, "files": documents(edits, session, _OURS)})
-        if code:
-            break
-    if options.json:
-        session.terminal.document({"tool": options.tool, "removed": removed})
-    return code or EXIT_OK
+    """Show the difference, ask, and write. What that takes is not loaded for --help and completion."""
+    from keyfob.cli.installing.uninstall import uninstall
 
-
-def _edits(each: Installed, options: argparse.Namespace, session: Session) -> Sequence[Edit]:
-    """What takes it back, in the reverse order. Raises ConfigError, and shows what it cannot do."""
-    try:
-        return [edit for edit in (done.undoing(options.tool) for done in reversed(each.files)) if edit]
-    except CannotTakeBackError:
-        if not options.json:
-            show([Edit(done.path, new, old) for done in each.files for old, new in done.hunks], session, _OURS)
-        raise
-
-
-def _removed(
-    each: Installed, edits: Sequence[Edit], records: Records, options: argparse.Namespace, session: Session
-) -> int | None:
-    """Write them, if that is wanted; None if it was done, else the exit code."""
-    command = f"keyfob uninstall {options.tool} {each.provider}"
-    code = declined(edits, options, session, command, _OURS) if edits else None
-    if code is not None:
-        return code
-    with records.lock():
-        write_all(edits)
-        records.write([other for other in records.read() if other != each])
-    session.terminal.note(f"{TOOLS[options.tool]} does not ask keyfob for the token of {each.provider} any more")
-    return None
+    return uninstall(options, session)

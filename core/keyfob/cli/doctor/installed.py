@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from keyfob.cli.doctor.finding import Finding
-from keyfob.cli.installing.records import TOOLS, Records
+from keyfob.cli.installing.arguments import TOOLS
+from keyfob.cli.installing.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

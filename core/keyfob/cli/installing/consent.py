@@ -13,16 +13,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-    from keyfob.cli.commands import Parser
     from keyfob.cli.installing.edits import Edit
     from keyfob.cli.run import Session
-
-
-def add_consent(parser: Parser) -> None:
-    """Add what says whether to write."""
-    parser.add_argument("--yes", action="store_true", help="write without asking")
-    parser.add_argument("--dry-run", action="store_true", help="only show the difference, and write nothing")
-    parser.add_json()
 
 
 def declined(

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
     from keyfob.cli.installing.edits import Hunk
 
-# Whose configuration keyfob edits, by the words of the command line.
-TOOLS = {"codex": "Codex", "claude-code": "Claude Code", "kubectl": "kubectl"}
-
 _LARGEST = 2**24
 _VERSION = 1
 
