@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keyfob.cli.installing import TOOLS, claude_code, codex, kubectl
+from keyfob.cli.installing import claude_code, codex, kubectl
+from keyfob.cli.installing.arguments import TOOLS
 from keyfob.cli.installing.command import command
 from keyfob.cli.installing.consent import declined, documents
 from keyfob.cli.installing.edits import write_all
