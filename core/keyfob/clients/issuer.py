@@ -13,6 +13,7 @@ from keyfob.clients.origin import Origin, shown
 from keyfob.clients.proxies import Proxy, proxy_for
 from keyfob.clients.reasons import TRUST_HINT, unknown, untrusted, why
 from keyfob.clients.watch import Watch
+from keyfob.credentials.credential import SecretHeaders
 from keyfob.credentials.exchange import Answer, UnansweredError, UnreachableError
 from keyfob.errors import ConfigError
 
@@ -34,9 +35,10 @@ def send(exchange: Exchange, environ: Mapping[str, str]) -> Answer:
 
     environ: where proxies and certificates are looked up. Raises UnreachableError where nothing was sent,
     UnansweredError where something may have been received, and before it sends anything ConfigError for a URL, proxy
-    or file of certificates that cannot be used.
+    or file of certificates that cannot be used, and IllegalHeaderError for what no header may hold.
     """
     origin = _origin(exchange)
+    SecretHeaders(exchange.headers)  # or the library would refuse them, and repeat the value
     proxy = None if origin.loopback else proxy_for(origin, environ)
     watch = Watch(_WHOLE * exchange.timeout)
     with issuer_client(origin, exchange.timeout, environ, proxy) as client, watch:

@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.minting import MintingSource
 from keyfob.credentials.signature import SigningKey
-from keyfob.errors import MissingCredentialError
+from keyfob.credentials.variables import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from keyfob.credentials.credential import Credential
     from keyfob.credentials.signature import Unsigned
-
-
-class Reading(Mapping[str, str]):
-    """An environment that notes what is read of it, so that it can be told whether reading it again would differ."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self._read: dict[str, str | None] = {}
-
-    def __getitem__(self, name: str) -> str:
-        value = self._read[name] = self._environ.get(name)
-        if value is None:
-            raise KeyError(name)
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._environ)
-
-    def __len__(self) -> int:
-        return len(self._environ)
-
-    @property
-    def holds(self) -> bool:
-        """Whether all that was read is still so."""
-        return all(self._environ.get(name) == value for name, value in self._read.items())
 
 
 class SigningSource(MintingSource):
     """A Signer that keeps what `fetch` returns until it expires, is `max_age` seconds old, or is refused with a 401.
 
     environ: handed to `fetch`; when a variable that it read there has changed, it is asked again. fetch: the key; may
-    block. Raises CredentialError, or KeyError with the name of a variable that is not set. sign: the headers of the
-    signature; never blocks. clock: the wall clock, in seconds since the epoch.
+    block. Raises CredentialError. sign: the headers of the signature; never blocks. clock: the wall clock, in seconds
+    since the epoch.
     """
 
     def __init__(
@@ -79,10 +53,7 @@ class SigningSource(MintingSource):
     def _fetched(self) -> SigningKey:
         """The key; the object of before where nothing changed, so that a request is not sent again in vain."""
         reading = Reading(self._environ)
-        try:
-            found = self._fetch(reading)
-        except KeyError as error:
-            raise MissingCredentialError(f"{error.args[0]} is not set") from None
+        found = self._fetch(reading)
         if not isinstance(found, SigningKey):
             raise TypeError(f"{type(found).__name__} is no SigningKey")
         self._reading = reading

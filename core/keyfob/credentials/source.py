@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from keyfob.credentials.credential import Credential
+from keyfob.credentials.variables import UnsetError
 from keyfob.errors import MissingCredentialError, PolicyError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class ForbiddenSource:
 class StaticSource:
     """The source of a static plugin: looks each time, so that what changed outside is seen at once.
 
-    read: the headers, name → value. Raises CredentialError, or KeyError with the name of a variable that is not set.
+    read: the headers, name → value. Raises CredentialError, or UnsetError for a variable that is not set.
     watch: what they are made of, where looking at that is cheaper; `read` is called again when it is another.
     """
 
@@ -89,5 +90,5 @@ class StaticSource:
                 credential = Credential(self._read())
                 self._last = (seen, credential)
             return credential
-        except KeyError as error:
+        except UnsetError as error:
             raise MissingCredentialError(f"{error.args[0]} is not set") from None

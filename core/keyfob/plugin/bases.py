@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, get_args
 
@@ -11,11 +12,12 @@ from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.minting import MintingSource
 from keyfob.credentials.signer import SigningSource
 from keyfob.credentials.source import CredentialSource, StaticSource
+from keyfob.credentials.variables import UnsetError, Variables
 from keyfob.errors import CredentialError, MissingCredentialError
 from keyfob.plugin.contract import Context, Options, ProviderInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import ClassVar
 
     from keyfob.credentials.credential import Credential
@@ -50,7 +52,8 @@ class StaticAuth(_Base[Options]):
     def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
         """A source that asks `headers` each time."""
         del provider
-        return StaticSource(lambda: self.headers(options, context))
+        reading = replace(context, environ=Variables(context.environ))
+        return StaticSource(lambda: self.headers(options, reading))
 
 
 class StoredAuth(_Base[Options]):
@@ -83,7 +86,8 @@ class MintingAuth(_Kept[Options]):
     def mint(self, provider: ProviderInfo, options: Options, context: Context) -> Credential:
         """A new credential. May block; called in a thread.
 
-        Raises CredentialError, KeyError with the name of a variable that is not set, and what `context.send` raises.
+        Raises CredentialError; what `context.environ` raises for a variable that is not set, and what `context.send`
+        raises, need not be caught.
         """
         raise NotImplementedError  # the author writes it; core says whose plugin has not
 
@@ -94,13 +98,19 @@ class MintingAuth(_Kept[Options]):
         )
 
     def _minted(self, provider: ProviderInfo, options: Options, context: Context) -> Credential:
-        """What `mint` returns. What `context` raises is told as what it means here."""
-        try:
-            return self.mint(provider, options, context)
-        except KeyError as error:
-            raise MissingCredentialError(f"{error.args[0]} is not set") from None
-        except (UnreachableError, UnansweredError) as error:
-            raise CredentialError(f"{provider.id}: {error}") from error
+        with _told(provider):
+            return self.mint(provider, options, replace(context, environ=Variables(context.environ)))
+
+
+@contextmanager
+def _told(provider: ProviderInfo) -> Iterator[None]:
+    """Say what `context` raises as what it means for a credential."""
+    try:
+        yield
+    except UnsetError as error:
+        raise MissingCredentialError(f"{error.args[0]} is not set") from None
+    except (UnreachableError, UnansweredError) as error:
+        raise CredentialError(f"{provider.id}: {error}") from error
 
 
 class SigningAuth(_Kept[Options]):
@@ -111,10 +121,9 @@ class SigningAuth(_Kept[Options]):
     """
 
     def signing_key(self, provider: ProviderInfo, options: Options, context: Context) -> SigningKey:
-        """What to sign with. May block; called in a thread. Raises CredentialError.
+        """What to sign with. May block; called in a thread. Raises as `mint` of a MintingAuth does.
 
-        A KeyError is a variable of the environment that is not set. When one that it read has changed, it is called
-        again.
+        When a variable of `context.environ` that it read has changed, it is called again.
         """
         raise NotImplementedError  # the author writes it; core says whose plugin has not
 
@@ -128,9 +137,13 @@ class SigningAuth(_Kept[Options]):
     def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
         """A Signer that keeps what `signing_key` returns."""
         return SigningSource(
-            lambda environ: self.signing_key(provider, options, replace(context, environ=environ)),
+            lambda environ: self._fetched(provider, options, replace(context, environ=environ)),
             lambda request, key: self.sign(request, key, options, context),
             environ=context.environ,
             clock=context.clock,
             max_age=self.max_age(options),
         )
+
+    def _fetched(self, provider: ProviderInfo, options: Options, context: Context) -> SigningKey:
+        with _told(provider):
+            return self.signing_key(provider, options, context)

@@ -37,7 +37,8 @@ class NastyIssuer:
     one. instead: what it answers in place of giving one, in order, before it gives any again.
 
     also: further places that are the issuer, as `host:port`: what stands before it for TLS, or a metadata server.
-    grants: what it gave. asked: what it received. reused: refresh tokens that it was shown a second time.
+    grants: what it gave. asked: what it received. reused: refresh tokens that it was shown a second time. fault: what
+    is wrong with `speak`, which is the test's own.
     """
 
     def __init__(self, speak: Speak) -> None:
@@ -49,6 +50,7 @@ class NastyIssuer:
         self.grants: list[Grant] = []
         self.asked: list[Received] = []
         self.reused: list[str] = []
+        self.fault = ""
         self._current: set[str] = set()
         self._made = 0
         self._one_at_a_time = threading.Lock()
@@ -95,7 +97,17 @@ class NastyIssuer:
 
     def answer(self, received: Received) -> Answer:
         """What it answers to a request in its own words, whatever it is told to answer instead."""
-        return self._speak(self, received)
+        try:
+            answer: object = self._speak(self, received)
+        except Exception as error:  # noqa: BLE001  # it is told where a test would not see it
+            return self._misspoken(f"speak() raised {type(error).__name__}: {error}")
+        if not isinstance(answer, Answer):
+            return self._misspoken(f"speak() returned a {type(answer).__name__}, not a keyfob.testing.Answer")
+        return answer
+
+    def _misspoken(self, fault: str) -> Answer:
+        self.fault = fault
+        return Answer(500)
 
     def _decide(self, received: Received) -> Answer:
         with self._one_at_a_time:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from keyfob.errors import KeyfobError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     About = Literal["any", "issuer", "variables", "static", "stored", "rotating", "signing"]
     """Which plugins a rule is for: all; those that ask an issuer; those that read variables, and of these those that
@@ -27,13 +27,9 @@ def rule(about: About = "any") -> Callable[[Callable[..., None]], Callable[..., 
         def checked(*arguments: Any, **fixtures: Any) -> None:
             try:
                 test(*arguments, **fixtures)
-            except AssertionError as error:
-                broken(name, str(error), error)
-            except KeyfobError as error:
-                hint = f" ({error.hint})" if error.hint else ""
-                broken(name, f"{type(error).__name__}: {error}{hint}", error.__cause__ or error)
-            except Exception as error:  # noqa: BLE001  # whatever a plugin or an HTTP library raises; its text is theirs
-                broken(name, f"it ended in a {type(error).__name__}", error)
+            except Exception as error:  # whatever a plugin or an HTTP library raises
+                raise AssertionError(f"rule {name}: {_slip(fixtures) or _why(error)}") from error
+            see(not _slip(fixtures), f"rule {name}: {_slip(fixtures)}")
 
         vars(checked)["about"] = about
         return checked
@@ -41,9 +37,18 @@ def rule(about: About = "any") -> Callable[[Callable[..., None]], Callable[..., 
     return decorated
 
 
-def broken(name: str, why: str, cause: BaseException) -> NoReturn:
-    """Fail, and say which rule and why."""
-    raise AssertionError(f"rule {name}: {why}") from cause
+def _slip(fixtures: Mapping[str, Any]) -> str:
+    """What is wrong with the test itself: then nothing that it found is the plugin's fault."""
+    issuer = getattr(fixtures.get("trial"), "issuer", None)
+    return issuer.fault if issuer is not None else ""
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, KeyfobError):
+        return f"{type(error).__name__}: {error}" + (f" ({error.hint})" if error.hint else "")
+    if isinstance(error, AssertionError):
+        return str(error)
+    return f"it ended in a {type(error).__name__}"  # its text is whoever raised it's, and could hold anything
 
 
 def name_of(test: str) -> str:
