@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -164,7 +165,7 @@ class Rotating(StoredAuth[IssuerOptions]):
 
 
 class Signing(SigningAuth[Options]):
-    """A keyed hash of the request."""
+    """A keyed hash of the request, and of a nonce."""
 
     def max_age(self, options: Options) -> float | None:
         return 0.0
@@ -173,7 +174,8 @@ class Signing(SigningAuth[Options]):
         return SigningKey(value_of(options, context).encode())
 
     def sign(self, request: Unsigned, key: SigningKey, options: Options, context: Context) -> Mapping[str, str]:
-        return {"X-Signature": self.signature(request, key.secret)}
+        nonce = secrets.token_hex(8)
+        return {"X-Nonce": nonce, "X-Signature": self.signature(request, key.secret + nonce.encode())}
 
     def signature(self, request: Unsigned, secret: bytes) -> str:
         """The hash."""

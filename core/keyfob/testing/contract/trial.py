@@ -120,11 +120,18 @@ class Trial:
         return {key: value for key, value in self.environ.items() if key != name}
 
     @property
+    def private(self) -> list[str]:
+        """The variables that hold a secret: neither an address nor one that the test calls public."""
+        addresses = ("http://", "https://", os.sep)
+        return [
+            name for name, value in self.environ.items() if name not in self._public and not value.startswith(addresses)
+        ]
+
+    @property
     def canaries(self) -> Iterator[str]:
         """Every secret that there is: of the environment, of the entry, and what the issuer gave."""
-        private = [value for name, value in self.environ.items() if name not in self._public]
-        for value in (*private, *self._secrets):
-            if len(value) >= _LEAST and not value.startswith(("http://", "https://", os.sep)):
+        for value in (*(self.environ[name] for name in self.private), *self._secrets):
+            if len(value) >= _LEAST:
                 yield value
         for given in self.issuer.grants:
             yield from (given.token, given.refresh_token)

@@ -1,10 +1,14 @@
-"""Watching what a plugin does to the machine while it may do nothing: connections, names looked up, programs run."""
+"""Watching what a plugin does to the machine while it may do nothing, and having time and randomness stand still."""
 
 from __future__ import annotations
 
+import os
+import random
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
+from unittest import mock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +18,8 @@ _DOING = frozenset({
     "socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto",
     "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork",
 })  # fmt: skip
+
+_NOW = time.time()
 
 _watchers: list[list[tuple[str, tuple[object, ...]]]] = []
 _hooked: list[bool] = []
@@ -37,6 +43,20 @@ def watched() -> Iterator[list[tuple[str, tuple[object, ...]]]]:
         yield seen
     finally:
         _watchers.remove(seen)
+
+
+@contextmanager
+def standing_still() -> Iterator[None]:
+    """Have `time.time` show one moment, always the same, and every source of randomness yield the same.
+
+    What a signature is of can be told only by comparing two, and a nonce alone would make them differ.
+    """
+    with ExitStack() as patches:
+        for module, name in ((os, "urandom"), (random, "_urandom")):
+            patches.enter_context(mock.patch.object(module, name, bytes))
+        for module, name, value in ((time, "time", _NOW), (time, "time_ns", int(_NOW * 1e9)), (random, "random", 0.0)):
+            patches.enter_context(mock.patch.object(module, name, return_value=value))
+        yield
 
 
 def places(seen: list[tuple[str, tuple[object, ...]]]) -> set[str]:
