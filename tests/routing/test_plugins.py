@@ -14,6 +14,8 @@ from keyfob.plugin import MissingCredentialError, Unsigned
 from keyfob.routing.builtin import MODULES
 from keyfob.routing.plugins import Plugins
 
+from ..homes import PLUGIN  # noqa: TID252
+
 X = "[model_providers.x]\nbase_url = 'https://x.example'\n[model_providers.x.hmac]\n"
 
 
@@ -52,6 +54,17 @@ def test_a_plugin_signs(home, site):
     assert provider.headers()["X-Key"] == "secret"
     assert (provider.loaded.owner, provider.loaded.file) == ("acme 1.0", str(site.folder / "kf_acme.py"))
     assert provider.state().ready
+
+
+def test_a_variable_that_is_not_set_is_named_and_no_other_key_is(home, site):
+    """What a plugin looked up elsewhere may be a secret."""
+    site.install("acme")
+    with pytest.raises(MissingCredentialError, match="KEY is not set"):
+        home.provider(X).credential()
+    site.install("other", PLUGIN.replace("context.environ[options.key_env]", '{}["canary"]'), key="other")
+    with pytest.raises(PluginError, match=r"other 1\.0") as caught:
+        home.provider(X.replace("hmac", "other")).credential()
+    assert "canary" not in str(caught.value)
 
 
 def test_a_plugin_is_imported_when_an_entry_needs_it(home, site):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from keyfob.credentials.credential import Credential
-from keyfob.credentials.variables import UnsetError
-from keyfob.errors import MissingCredentialError, PolicyError
+from keyfob.errors import PolicyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,7 +58,7 @@ class ForbiddenSource:
 class StaticSource:
     """The source of a static plugin: looks each time, so that what changed outside is seen at once.
 
-    read: the headers, name → value. Raises CredentialError, or UnsetError for a variable that is not set.
+    read: the headers, name → value. Raises CredentialError.
     watch: what they are made of, where looking at that is cheaper; `read` is called again when it is another.
     """
 
@@ -83,12 +82,9 @@ class StaticSource:
 
         rejected: nothing can be done for it but to look again, which is what is done anyway.
         """
-        try:
-            seen = self._watch()
-            last, credential = self._last
-            if credential is None or last != seen:
-                credential = Credential(self._read())
-                self._last = (seen, credential)
-            return credential
-        except UnsetError as error:
-            raise MissingCredentialError(f"{error.args[0]} is not set") from None
+        seen = self._watch()
+        last, credential = self._last
+        if credential is None or last != seen:
+            credential = Credential(self._read())
+            self._last = (seen, credential)
+        return credential

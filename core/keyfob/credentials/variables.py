@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
+
+from keyfob.errors import MissingCredentialError
 
 
-class UnsetError(KeyError):
-    """A variable of the environment that is not set: the argument is its name. That of a KeyError may be a secret."""
+class UnsetError(MissingCredentialError, KeyError):
+    """A variable of the environment that is not set. (What any other KeyError says may be a secret.)"""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not set")
+
+    def __str__(self) -> str:
+        return MissingCredentialError.__str__(self)
 
 
 class Variables(Mapping[str, str]):
@@ -16,10 +25,14 @@ class Variables(Mapping[str, str]):
         self._environ = environ
 
     def __getitem__(self, name: str) -> str:
-        value = self._environ.get(name)
-        if value is None:
-            raise UnsetError(name)
-        return value
+        try:
+            return self._environ[name]
+        except KeyError:
+            raise UnsetError(name) from None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As of any mapping; asked with each request."""
+        return self._environ.get(name, default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._environ)
@@ -38,6 +51,11 @@ class Reading(Variables):
     def __getitem__(self, name: str) -> str:
         self._read[name] = self._environ.get(name)
         return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As of any mapping."""
+        self._read[name] = self._environ.get(name)
+        return super().get(name, default)
 
     @property
     def holds(self) -> bool:

@@ -26,6 +26,7 @@ from keyfob.credentials.record import About, Data, Record, Records, Rotation, Si
 from keyfob.credentials.signature import SigningKey, Unsigned
 from keyfob.credentials.signer import SigningSource
 from keyfob.credentials.source import CredentialSource, Signer, StaticSource
+from keyfob.credentials.variables import UnsetError
 from keyfob.errors import (
     CommandError,
     ConfigError,
@@ -106,6 +107,7 @@ __all__ = [
     "SupportsState",
     "UnansweredError",
     "UnreachableError",
+    "UnsetError",
     "Unsigned",
     "UnsupportedLoginError",
     "asking",

@@ -12,8 +12,7 @@ from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.minting import MintingSource
 from keyfob.credentials.signer import SigningSource
 from keyfob.credentials.source import CredentialSource, StaticSource
-from keyfob.credentials.variables import UnsetError, Variables
-from keyfob.errors import CredentialError, MissingCredentialError
+from keyfob.errors import CredentialError
 from keyfob.plugin.contract import Context, Options, ProviderInfo
 
 if TYPE_CHECKING:
@@ -52,8 +51,7 @@ class StaticAuth(_Base[Options]):
     def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
         """A source that asks `headers` each time."""
         del provider
-        reading = replace(context, environ=Variables(context.environ))
-        return StaticSource(lambda: self.headers(options, reading))
+        return StaticSource(lambda: self.headers(options, context))
 
 
 class StoredAuth(_Base[Options]):
@@ -99,16 +97,14 @@ class MintingAuth(_Kept[Options]):
 
     def _minted(self, provider: ProviderInfo, options: Options, context: Context) -> Credential:
         with _told(provider):
-            return self.mint(provider, options, replace(context, environ=Variables(context.environ)))
+            return self.mint(provider, options, context)
 
 
 @contextmanager
 def _told(provider: ProviderInfo) -> Iterator[None]:
-    """Say what `context` raises as what it means for a credential."""
+    """Say what `context.send` raises as what it means for a credential."""
     try:
         yield
-    except UnsetError as error:
-        raise MissingCredentialError(f"{error.args[0]} is not set") from None
     except (UnreachableError, UnansweredError) as error:
         raise CredentialError(f"{provider.id}: {error}") from error
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 from pydantic import BaseModel, ConfigDict
 
 from keyfob.credentials.exchange import UnreachableError
+from keyfob.credentials.variables import Variables
 from keyfob.plugin.interaction import Interaction, Nobody
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def _nobody() -> Record | None:
 class Context:
     """What a plugin may touch, handed to it, so that its tests need no monkeypatching.
 
-    environ: the environment, `.env` layered over it; read it when a credential is asked for, not before.
+    environ: the environment, `.env` layered over it; read it when a credential is asked for, not before. A variable
+    that is not set raises UnsetError, which need not be caught.
     clock: the wall clock, seconds since the epoch.
     send: sends one request to the plugin's issuer and follows no redirect; raises UnreachableError, UnansweredError.
     login: the login that would be used, as far as can be told without asking anybody; None where there is none.
@@ -64,6 +66,10 @@ class Context:
     send: Send = field(default=_nowhere, repr=False)
     login: Callable[[], Record | None] = field(default=_nobody, repr=False)
     interaction: Interaction = field(default_factory=Nobody, repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.environ, Variables):
+            object.__setattr__(self, "environ", Variables(self.environ))
 
 
 @dataclass(frozen=True, slots=True)
