@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -240,6 +241,25 @@ class TestProcesses:
         sys.modules["kf_acme"].waits.set()  # type: ignore[attr-defined]
         host.heard()
         assert path.read_text().splitlines()[2:] == [f"{os.getpid()} logout"]
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+    def test_a_forked_process_of_multiprocessing_lets_them_hear_the_rest(
+        self, home: Home, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It ends by `os._exit`."""
+        monkeypatch.setenv("HEARD", str(tmp_path / "heard"))
+        monkeypatch.setattr(listeners, "LINGER", PATIENCE)
+        slow = "time.sleep(0.05); print(os.getpid(), event.kind, file=file, flush=True)"
+        install(site, "acme", hears(slow, "import os, time\nfile = open(os.environ['HEARD'], 'a')"))
+        host = home.host("")
+        host.announce(EVENTS[0])
+        host.heard()
+        child = multiprocessing.get_context("fork").Process(target=host.announce, args=(EVENTS[1],))
+        child.start()
+        child.join(PATIENCE)
+        sys.modules["kf_acme"].file.close()  # type: ignore[attr-defined]
+        assert (tmp_path / "heard").read_text().splitlines() == [f"{os.getpid()} login", f"{child.pid} renewal"]
 
     def test_a_program_that_ends_lets_them_hear_the_rest(self, home: Home, site: Site, tmp_path: Path) -> None:
         """What was announced in its last moment is heard, unless a listener hangs."""

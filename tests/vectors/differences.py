@@ -185,7 +185,7 @@ DIFFERENCES: Final[Mapping[str, Mapping[str, Fields]]] = {
         "wire_api_chat_unselected": _SENT,
     },
     "design: joins `query_params` raw; takes userinfo in a base URL | encodes them; error": {
-        "query_params": {"query": ["api-version=2025-04-01-preview&b=x+y%26z%3D1%2F%C3%BC"]},
+        "query_params": {"query": ["api-version=2025-04-01-preview&b=x%20y%26z%3D1%2F%C3%BC"]},
     },
     "design: a custom provider without `base_url` and without auth goes to api.openai.com | configuration error": {
         "base_url_missing": {"ending": "config"},

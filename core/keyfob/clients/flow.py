@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlencode
 
 import anyio
 import anyio.lowlevel
 
 from keyfob.clients.proxies import proxy_for
+from keyfob.clients.query import joined
 from keyfob.credentials.credential import SecretHeaders
 from keyfob.credentials.signature import Unsigned
 from keyfob.errors import OriginError
@@ -90,7 +90,7 @@ class _Signed(_Flow):
             # The client library had set one of them, as the OpenAI SDK does from OPENAI_API_KEY. It stays behind too.
             merged.take_from(request.headers)
         if self._query:
-            signed.url = _with_query(request.url, self._query)
+            signed.url = request.url.copy_with(query=joined(request.url.query.decode(), self._query).encode())
         if self._signer is not None:
             _add_signature(signed, self._signer, credential)
         return signed
@@ -102,13 +102,6 @@ def _add_signature(request: Any, signer: Signer, credential: Credential) -> None
         request.headers["Content-Length"] = str(len(request.content))
     unsigned = Unsigned(request.method, str(request.url).partition("#")[0], dict(request.headers), request.content)
     request.headers.update(SecretHeaders(signer.sign(unsigned, credential)))
-
-
-def _with_query(url: Any, query: dict[str, str]) -> Any:
-    """The URL with these parameters; what it had before stays as it was written, but for those of the same names."""
-    if not url.query or query.keys() & url.params.keys():
-        return url.copy_merge_params(query)
-    return url.copy_with(query=url.query + b"&" + urlencode(query).encode())
 
 
 def _copy(request: Any) -> Any:

@@ -5,8 +5,9 @@ mapping that can be changed. Who sends such a request, and replays it, is that l
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_plus, urlencode, urlsplit
+from urllib.parse import urlsplit
 
+from keyfob.clients import query
 from keyfob.credentials.credential import SecretHeaders
 from keyfob.credentials.signature import Unsigned
 
@@ -48,7 +49,9 @@ def sign(
     if "Authorization" in headers:
         del headers["Authorization"]  # all of them: the `pop` of a multidict leaves the others
     signing.additions.merged(credential).set_on(headers)
-    url = _with_query(url, signing.additions.query)
+    if signing.additions.query:
+        parts = urlsplit(url)
+        url = parts._replace(query=query.joined(parts.query, signing.additions.query)).geturl()
     if signing.signer is not None:
         unsigned = Unsigned(method, url.partition("#")[0], _joined(headers), body)
         headers.update(SecretHeaders(signing.signer.sign(unsigned, credential)))
@@ -57,22 +60,13 @@ def sign(
 
 def hide_query(signing: Signing, error: BaseException) -> None:
     """Take the entry's query parameters out of the text of a library's error: they may be secret."""
-    added = urlencode(signing.additions.query)
+    added = query.written(signing.additions.query)
     if not added or added not in str(error):
         return
     error.args = (str(error).replace(added, "…"),)
     if isinstance(error, OSError) and error.strerror:
         error.strerror = error.strerror.replace(added, "…")
-    error.__cause__ = None  # it says the same
-
-
-def _with_query(url: str, query: Mapping[str, str]) -> str:
-    """The URL with these parameters; what it had before stays as it was written, but for those of the same names."""
-    if not query:
-        return url
-    parts = urlsplit(url)
-    kept = [pair for pair in parts.query.split("&") if pair and unquote_plus(pair.partition("=")[0]) not in query]
-    return parts._replace(query="&".join([*kept, urlencode(query)])).geturl()
+    error.__cause__ = error.__context__ = None  # they say the same
 
 
 def _joined(headers: Mapping[str, Any]) -> dict[str, str]:

@@ -6,7 +6,8 @@
 
     aiohttp.ClientSession(middlewares=[..., Middleware("corp")])     # or in a session of your own
 
-aiohttp's middlewares are asked on every hop of a redirect. Ours should be the last: those after it see the credential.
+aiohttp's middlewares are asked on every hop of a redirect. Ours should be the last: those after it see the credential, as
+do trace hooks for what is sent (`on_request_headers_sent`, `on_request_chunk_sent`).
 Proxies and certificates are aiohttp's own matter (`proxy`, `trust_env`, `connector`).
 """
 

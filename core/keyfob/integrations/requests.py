@@ -8,7 +8,8 @@
     session.mount("https://llm.example.com/v1", Adapter("corp"))
 
 A transport adapter and no `AuthBase`: requests follows redirects above its `auth`, and strips `Authorization` alone.
-Proxies and certificates are requests' own matter (`proxies`, `verify`, REQUESTS_CA_BUNDLE).
+Proxies and certificates are requests' own matter (`proxies`, `verify`, REQUESTS_CA_BUNDLE); so is what urllib3 logs, which
+is the URL with the entry's query parameters, at level WARNING for one that it tries again.
 """
 
 from __future__ import annotations

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
+import sys
 import threading
 import time
 import weakref
 from collections import deque
+from functools import cache
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.forks import forget_after_fork
@@ -80,6 +83,7 @@ class _Listener:
 
     def _start(self) -> None:
         if self._thread is None:
+            _wait_under_multiprocessing(os.getpid())
             thread = threading.Thread(target=self._run, name="keyfob-listener", daemon=True)
             with contextlib.suppress(RuntimeError):  # no thread to be had: it waits for the next event
                 thread.start()
@@ -147,3 +151,11 @@ _alive: weakref.WeakSet[_Listener] = weakref.WeakSet()
 def _wait_for_all() -> None:
     """At the end of the process; renewals, whose threads are no daemons, have ended by then."""
     _wait(list(_alive))
+
+
+@cache
+def _wait_under_multiprocessing(process: int) -> None:  # noqa: ARG001  # once in each
+    """The same in its children: where they are forked, they end without asking atexit, but ask a list of its own."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.Finalize(None, _wait_for_all, exitpriority=0)
