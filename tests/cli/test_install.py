@@ -100,8 +100,9 @@ def uninstall(keyfob, *words, code=0):
         lambda text: text.replace("[model_providers.corp]", '[ model_providers . "corp" ]'),
         lambda text: text.replace('"1"', '"""\n[model_providers.corp]\nenv_key = 1"""'),
         lambda text: text.replace('"CORP_KEY"', '"CORP_KEY"\n# \u2028 \x85 \U0001f511'),
+        lambda text: text.replace("false", "[nan]"),
     ],
-    ids=["plain", "crlf", "mark", "three ways", "spelt oddly", "text that looks like it", "odd letters"],
+    ids=["plain", "crlf", "mark", "three ways", "spelt oddly", "text that looks like it", "odd letters", "no number"],
 )
 def test_codexs_files_are_edited_and_restored_to_the_byte(keyfob, change):
     """Whatever they look like: keyfob reads the same entry, and Codex one that it does not refuse."""
@@ -243,6 +244,17 @@ def test_nobody_there_to_be_asked_changes_nothing(keyfob):
         assert "nothing was changed" in said.err
         assert SECRET not in said.out
         assert os.listdir(keyfob.home) == ["config.toml"]
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_line_that_only_gets_its_end_is_still_somebody_elses(keyfob, end):
+    """What keyfob writes is shown; the same keys of another program are not, whatever the difference takes them for."""
+    text = f'[mcp_servers.x]\ncommand = "x"\nargs = ["--api-key", "{SECRET}"]{end}'
+    put(path(keyfob), text)
+    put(path(keyfob, "keyfob.toml"), OTHERS)
+    assert '+args = ["token", "corp"' in install(keyfob, "codex", "corp").out
+    assert '-args = ["token", "corp"' in uninstall(keyfob, "codex").out
+    assert got(path(keyfob)) == text
 
 
 # Taking back
@@ -449,6 +461,39 @@ def test_another_provider_is_installed_after_the_first_is_taken_back(keyfob):
     assert "keyfob uninstall claude-code corp" in install(keyfob, "claude-code", "two", code=2).err
 
 
+def test_an_installation_that_somebody_has_changed_in_part_is_not_forgotten(keyfob):
+    """It alone knows what was there before. How often the helper is asked is the user's to say; the rest is not."""
+    put(path(keyfob), OTHERS)
+    settings(keyfob, f'{{"apiKeyHelper": "echo {SECRET}"}}')
+    install(keyfob, "claude-code", "corp")
+    settings(keyfob, got(settings(keyfob)).replace("300000", "60000"))
+    assert "keyfob uninstall claude-code corp" in install(keyfob, "claude-code", "corp", code=2).err
+    uninstall(keyfob, "claude-code")
+    left = {"apiKeyHelper": f"echo {SECRET}", "env": {"CLAUDE_CODE_API_KEY_HELPER_TTL_MS": "60000"}}
+    assert json.loads(got(settings(keyfob))) == left
+
+
+def test_what_has_to_be_taken_back_by_hand_can_be(keyfob):
+    """The user's own helper must not be sent to another server. It is said where it is; what is gone is in no way."""
+    put(path(keyfob), OTHERS)
+    settings(keyfob, f'{{"apiKeyHelper": "echo {SECRET}"}}')
+    install(keyfob, "claude-code", "corp")
+    edited = put(settings(keyfob), got(settings(keyfob)).replace("https://llm.", "https://other."))
+    text = got(edited)
+    assert "keyfob uninstall claude-code corp" in install(keyfob, "claude-code", "corp", code=2).err
+    record = path(keyfob, "keyfob/installed/claude-code")
+    assert f"what it had replaced is in {record}" in uninstall(keyfob, "claude-code", code=2).err
+    assert got(edited) == text
+    assert f"echo {SECRET}" in got(record)
+    settings(keyfob, '{"theme": "dark"}')
+    assert "Claude Code asks keyfob" in install(keyfob, "claude-code", "corp").err
+    settings(keyfob, '{"theme": "dark"}')
+    assert "nothing was changed" in keyfob("uninstall", "claude-code", "--dry-run").err
+    assert os.path.exists(record)
+    uninstall(keyfob, "claude-code")
+    assert not os.path.exists(record)
+
+
 # kubectl
 
 USER = "- name: a\n  user: {token: x}\n"
@@ -501,6 +546,17 @@ def test_a_kubeconfig_that_kubectl_wrote_anew_loses_that_user_and_no_more(keyfob
     uninstall(keyfob, "kubectl")
     assert yaml.safe_load(got(place)) == {"kind": "Config", "users": [*(yaml.safe_load(users) or [])]}
     assert got(place).endswith("# end\n")
+
+
+def test_a_user_that_somebody_has_removed_is_gone(keyfob):
+    """The keys that every kubeconfig has may stay."""
+    put(path(keyfob), OTHERS)
+    install(keyfob, "kubectl", "corp")
+    place = put(f"{keyfob.folder}/.kube/config", "apiVersion: v1\nkind: Config\n")
+    install(keyfob, "kubectl", "corp")
+    put(place, "apiVersion: v1\nkind: Config\n")
+    uninstall(keyfob, "kubectl")
+    assert "nothing is installed" in uninstall(keyfob, "kubectl").err
 
 
 @pytest.mark.parametrize(

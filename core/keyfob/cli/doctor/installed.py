@@ -19,7 +19,7 @@ def installed(session: Session) -> Iterator[Finding]:
     """Each installation, and what is wrong with it."""
     for tool, name in TOOLS.items():
         for each in Records(session.places.codex_home, tool).read():
-            if not any(done.stands(tool) for done in each.files):
+            if not each.stands(tool):
                 continue
             message = f"{name} asks {each.program} for the token of {each.provider}"
             if os.path.exists(each.program):

@@ -25,25 +25,39 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any], path: tuple[str
         old_table, new_table = ({} if value is _ABSENT else value for value in both)
         if isinstance(old_table, dict) and isinstance(new_table, dict):
             yield from changes(old_table, new_table, (*path, key))
-        elif both[0] != both[1]:
+        elif not same(*both):
             old, new = ([] if value is _ABSENT else [value] for value in both)
             yield Change((*path, key), old, new)
 
 
 def is_done(data: Mapping[str, Any], done: Sequence[Change]) -> bool:
     """Whether all of it stands in the file as it was changed."""
-    return all(_held(data, each.path) == each.new for each in done)
+    return all(same(_held(data, each.path), each.new) for each in done)
+
+
+def is_done_in_part(data: Mapping[str, Any], done: Sequence[Change]) -> bool:
+    """Whether any value that was written stands in the file. A key that is not there may never have been."""
+    return any(each.new and is_done(data, [each]) for each in done)
 
 
 def is_undone(data: Mapping[str, Any], done: Sequence[Change]) -> bool:
     """Whether all of it is there as it was before."""
-    return all(_held(data, each.path) == each.old for each in done)
+    return all(same(_held(data, each.path), each.old) for each in done)
 
 
 def is_reverted(before: Mapping[str, Any], after: Mapping[str, Any], done: Sequence[Change]) -> bool:
     """Whether what lies between these two is that the changes were taken back, and nothing else."""
     found = {each.path: each for each in changes(before, after)}
     return found == {each.path: Change(each.path, each.new, each.old) for each in done}
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values say the same: as `==` has it, but that a `nan` says what another one does."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other or (one != one and other != other))
 
 
 def _held(data: Any, path: Sequence[str]) -> list[Any]:

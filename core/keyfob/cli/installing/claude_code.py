@@ -35,6 +35,8 @@ _PATH = "/v1"
 _BEFORE = ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY")
 # What it sends the token as; in both at once.
 _HEADERS = ("authorization", "x-api-key")
+# Whatever it is, each token goes where it did: whoever has changed that keeps it.
+_FREE = ("env", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS")
 _BLANK = " \t\r\n"
 
 
@@ -152,10 +154,14 @@ class Json:
         return self.data
 
     def revert(self, done: Sequence[Change]) -> bool:
-        """Take these changes back in text that Claude Code wrote anew; whether all of them were there."""
-        if not is_done(self.data, done):
+        """Take these changes back in text that Claude Code wrote anew; whether all of them were there.
+
+        All or none: the user's own helper must not be sent to another server, nor another one's to Anthropic.
+        """
+        there = [each for each in done if each.path != _FREE or is_done(self.data, [each])]
+        if not is_done(self.data, there):
             return False
-        for each in done:
+        for each in there:
             self._set(each.path, each.old)
         return True
 

@@ -121,16 +121,23 @@ def newline(text: str) -> str:
 def difference(before: str | None, after: str | None, name: str, ours: str = "+") -> Iterator[Cell]:
     """The lines of a unified diff, each in its colour; of values that may be secrets, that they are there.
 
-    ours: the mark of the lines that keyfob writes, or has written.
+    ours: the mark of the lines that keyfob writes, or has written. A line that only gets another end, or a comma, has
+    that mark too, and is still somebody else's.
     """
     texts = (lines_of(before or ""), lines_of(after or ""))
+    theirs = {_bare(line) for line in texts[ours == "-"]}
     names = (name if before is not None else os.devnull, name if after is not None else os.devnull)
     for number, line in enumerate(difflib.unified_diff(*texts, *names, n=_AROUND)):
         mark, words = line[:1], line[1:].rstrip("\r\n")
         if number < 2 or mark == "@":
             yield Cell(line.rstrip(), "dim" if mark == "@" else "bold")
         else:
-            yield Cell(mark + _masked(words, _OURS if mark == ours else _OPEN), _STYLES[mark])
+            own = mark == ours and _bare(words) not in theirs
+            yield Cell(mark + _masked(words, _OURS if own else _OPEN), _STYLES[mark])
+
+
+def _bare(line: str) -> str:
+    return line.strip().removesuffix(",")
 
 
 def _masked(line: str, known: frozenset[str]) -> str:

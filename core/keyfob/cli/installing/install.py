@@ -62,7 +62,7 @@ def _planned(provider: Provider, options: argparse.Namespace, session: Session) 
 def _others(records: Records, plan: Plan, options: argparse.Namespace) -> list[Installed]:
     """The installations that this one leaves as they are; one that somebody has taken back by hand is none.
 
-    Raises UsageError where what this one would write is there in part, or for another provider.
+    Raises UsageError where one is there, in part or for another provider: it alone knows what was there before.
     """
     found = records.read()
     paths = {edit.path for edit in plan.edits}
@@ -74,7 +74,7 @@ def _others(records: Records, plan: Plan, options: argparse.Namespace) -> list[I
         and (options.tool == "claude-code" or (each.provider, each.user) == own)
     ]
     for each in same:
-        if any(done.stands(options.tool) for done in each.files):
+        if each.stands(options.tool):
             message = f"{each.provider} is installed for {TOOLS[options.tool]} already, and not as it would be now"
             raise UsageError(message, hint=f"keyfob uninstall {options.tool} {each.provider}")
     return [each for each in found if each not in same]

@@ -11,7 +11,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from keyfob.cli.installing.changes import is_done
+from keyfob.cli.installing.changes import is_done, same
 from keyfob.cli.installing.command import command, home
 from keyfob.cli.installing.edits import Edit, lines_of, newline, read
 from keyfob.cli.installing.plan import Plan, not_ready, see_that_a_token_will_do
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from keyfob.cli.run import Session
     from keyfob.providers import Provider
 
+# Of every kubeconfig: a new one is given them, and whoever takes a user out of it leaves them.
+_EVERYWHERE = {"apiVersion": "v1", "kind": "Config"}
 _API = "client.authentication.k8s.io/v1"
 
 
@@ -84,7 +86,7 @@ class Kubeconfig:
                     return False
                 raise self._fault(f"there is a user {name!r} already", self._line("users"), "give --user another name")
         new = {"name": name, "user": {"exec": dict(entry)}}
-        expected = {"apiVersion": "v1", "kind": "Config"} if not self.data else copy.deepcopy(self.data)
+        expected = copy.deepcopy(self.data) if self.data else dict(_EVERYWHERE)
         expected["users"] = [new, *users]
         text = self._with(new)
         if not self._is(text, expected):
@@ -96,10 +98,11 @@ class Kubeconfig:
 
     @property
     def says(self) -> dict[str, Any]:
-        """What the file says, by its keys; its users by their names."""
+        """What the file says, by its keys; its users by their names. What every kubeconfig says is left out."""
         listed = self.data.get("users")
         users = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-        return {**self.data, "users": {str(each.get("name")): each for each in users}}
+        rest = {key: value for key, value in self.data.items() if key not in _EVERYWHERE}
+        return {**rest, "users": {str(each.get("name")): each for each in users}}
 
     def revert(self, done: Sequence[Change]) -> bool:
         """Take the user out of text that kubectl wrote anew; whether that could be done.
@@ -136,7 +139,7 @@ class Kubeconfig:
         end, node = newline(self.text), self._node("users")
         if node is None:
             gap = "" if not self.text or self.text.endswith("\n") else end
-            head = ["apiVersion: v1", "kind: Config"] if not self.data else []
+            head = [] if self.data else [f"{key}: {value}" for key, value in _EVERYWHERE.items()]
             return self.text + gap + end.join([*head, "users:", *_item(new, ""), ""])
         start, stop = node[1].start_mark.index, node[1].end_mark.index
         if self._root.flow_style and not self.data.get("users"):
@@ -163,7 +166,7 @@ class Kubeconfig:
     def _is(self, text: str, expected: object) -> bool:
         """Whether the text says that, and can be read at all."""
         try:
-            return bool(self._loaded(text) == expected)
+            return same(self._loaded(text), expected)
         except ConfigError:
             return False
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
-from keyfob.cli.installing.changes import Change, changes, is_done, is_reverted, is_undone
+from keyfob.cli.installing.changes import Change, changes, is_done_in_part, is_reverted, is_undone
 from keyfob.cli.installing.claude_code import Json
 from keyfob.cli.installing.edits import Edit, read, taken_back
 from keyfob.cli.installing.kubectl import Kubeconfig
@@ -77,9 +77,9 @@ class Done:
         return cls(edit.path, digest, tuple(edit.hunks), tuple(changes(before, after)))
 
     def stands(self, tool: str) -> bool:
-        """Whether it is all there. Raises ConfigError."""
+        """Whether any of it is there. Raises ConfigError."""
         text = read(self.path)
-        return text is not None and is_done(FORMATS[tool](self.path, text).says, self.changes)
+        return text is not None and is_done_in_part(FORMATS[tool](self.path, text).says, self.changes)
 
     def undoing(self, tool: str) -> Edit | None:
         """The edit that takes it back; None where there is nothing to take back. Raises ConfigError."""
@@ -120,13 +120,17 @@ class Installed:
     files: tuple[Done, ...]
     user: str = ""
 
+    def stands(self, tool: str) -> bool:
+        """Whether any of it is there. Raises ConfigError."""
+        return any(done.stands(tool) for done in self.files)
+
 
 class Records:
-    """The installations for one program."""
+    """The installations for one program. path: of the file that holds them."""
 
     def __init__(self, codex_home: str, tool: str) -> None:
         self._folder = os.path.join(codex_home, "keyfob", "installed")
-        self._path = os.path.join(self._folder, tool)
+        self.path = os.path.join(self._folder, tool)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -135,13 +139,13 @@ class Records:
             private.make_folder(self._folder)
         except OSError as error:
             raise self._fault(f"cannot be made: {error.strerror}") from error
-        with locked(f"{self._path}.lock"):
+        with locked(f"{self.path}.lock"):
             yield
 
     def read(self) -> list[Installed]:
         """All of them, in the order in which they were made. Raises ConfigError."""
         try:
-            data = private.read(self._path, _LARGEST)
+            data = private.read(self.path, _LARGEST)
             return [] if data is None else [_installed(each) for each in json.loads(data)["installed"]]
         except OSError as error:
             raise self._fault(f"cannot be read: {error.strerror}") from error
@@ -154,14 +158,14 @@ class Records:
         data = json.dumps(document, indent=1, default=str).encode()
         try:
             if installed:
-                private.write(self._path, data, temporary=f"{self._path}.new", like=self._folder)
+                private.write(self.path, data, temporary=f"{self.path}.new", like=self._folder)
             else:
-                private.remove(self._path)
+                private.remove(self.path)
         except OSError as error:
             raise self._fault(f"cannot be written: {error.strerror}") from error
 
     def _fault(self, message: str) -> ConfigError:
-        return ConfigError.of([Fault(message, path=self._path)])
+        return ConfigError.of([Fault(message, path=self.path)])
 
 
 def _installed(data: Any) -> Installed:

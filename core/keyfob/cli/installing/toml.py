@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomli
 
+from keyfob.cli.installing.changes import same
 from keyfob.cli.installing.edits import lines_of, newline
 from keyfob.config.faults import toml_key
 from keyfob.config.lines import locate
@@ -134,7 +135,7 @@ class Toml:
             found = tomli.loads(text)
         except (ValueError, RecursionError):
             found = None
-        if found != expected:
+        if not same(found, expected):
             instead = f"write {_named(path[:2])} as a table, with one key on each line"
             line = locate(self._text).nearest(path)
             raise ConfigError.of([Fault("cannot be edited as it is written here", instead, path=self.path, line=line)])
@@ -180,6 +181,6 @@ def _table(data: dict[str, Any], path: KeyPath) -> dict[str, Any]:
 
 def _says(line: str, key: str, value: object) -> bool:
     try:
-        return tomli.loads(line) == {key: value}
+        return same(tomli.loads(line), {key: value})
     except tomli.TOMLDecodeError:
         return False

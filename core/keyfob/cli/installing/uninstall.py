@@ -31,7 +31,7 @@ def uninstall(options: argparse.Namespace, session: Session) -> int:
     removed: list[dict[str, object]] = []
     code: int | None = None
     for each in found:
-        edits = _edits(each, options, session)
+        edits = _edits(each, records, options, session)
         code = _removed(each, edits, records, options, session)
         removed.append({"provider": each.provider, "written": code is None, "files": documents(edits, session, _OURS)})
         if code:
@@ -41,13 +41,16 @@ def uninstall(options: argparse.Namespace, session: Session) -> int:
     return code or EXIT_OK
 
 
-def _edits(each: Installed, options: argparse.Namespace, session: Session) -> Sequence[Edit]:
+def _edits(each: Installed, records: Records, options: argparse.Namespace, session: Session) -> Sequence[Edit]:
     """What takes it back, in the reverse order. Raises ConfigError, and shows what it cannot do."""
+    if not each.stands(options.tool):
+        return []  # somebody has taken it back by hand
     try:
         return [edit for edit in (done.undoing(options.tool) for done in reversed(each.files)) if edit]
     except CannotTakeBackError:
         if not options.json:
             show([Edit(done.path, new, old) for done in each.files for old, new in done.hunks], session, _OURS)
+        session.terminal.note(f"what it had replaced is in {records.path}")
         raise
 
 
@@ -56,7 +59,7 @@ def _removed(
 ) -> int | None:
     """Write them, if that is wanted; None if it was done, else the exit code."""
     command = f"keyfob uninstall {options.tool} {each.provider}"
-    code = declined(edits, options, session, command, _OURS) if edits else None
+    code = declined(edits, options, session, command, _OURS) if edits or options.dry_run else None
     if code is not None:
         return code
     with records.lock():
