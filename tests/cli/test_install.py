@@ -441,7 +441,7 @@ def test_settings_that_claude_code_wrote_anew_lose_what_was_added_and_no_more(ke
     ("text", "words"),
     [
         (f'{{"env": {{\n"ANTHROPIC_AUTH_TOKEN": "{SECRET}"}}}}', "settings.json:2: `ANTHROPIC_AUTH_TOKEN` goes before"),
-        ('{\n "a": 1,\n}', "settings.json:3:1: not valid JSON"),
+        ('{\n "a": 1\n "b"}', "settings.json:3:2: not valid JSON"),
         ("[]", "settings.json:1: not a JSON object"),
         ('{"env": 1}', "settings.json:1: `env` is no object"),
     ],
