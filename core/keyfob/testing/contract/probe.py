@@ -8,14 +8,14 @@ import os
 import sys
 import threading
 
-_DOING = frozenset({"socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.fork"})
+from keyfob.testing.doing import DOING
 
 
 def main(module: str, file: str) -> None:
     """Import it, and write down what was loaded, started and changed."""
     importlib.import_module("keyfob.plugin")  # what a plugin may count on to be there
     loaded, environ, did = set(sys.modules), dict(os.environ), []
-    sys.addaudithook(lambda event, _: did.append(event) if event in _DOING else None)
+    sys.addaudithook(lambda event, _: did.append(event) if event in DOING else None)
     importlib.import_module(module)
     found = {
         "loaded": sorted(set(sys.modules) - loaded),

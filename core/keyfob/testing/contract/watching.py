@@ -10,14 +10,10 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 from unittest import mock
 
+from keyfob.testing.doing import DOING
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-# What Python raises as an audit event (PEP 578) before each.
-_DOING = frozenset({
-    "socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto",
-    "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork",
-})  # fmt: skip
 
 _NOW = time.time()
 
@@ -26,7 +22,7 @@ _hooked: list[bool] = []
 
 
 def _hear(event: str, arguments: tuple[object, ...]) -> None:
-    if _watchers and event in _DOING:
+    if _watchers and event in DOING:
         for watcher in _watchers:
             watcher.append((event, arguments))
 
