@@ -70,18 +70,21 @@ class TestOAuthPeople(Contract):
     key = "oauth"
 
     def entry(self, issuer: NastyIssuer) -> dict[str, Any]:
-        self.endpoints = {"token_endpoint": issuer.token_url, "authorization_endpoint": f"{issuer.url}/authorize"}
-        return {"oauth": {**self.endpoints, "client_id": "team"}}
+        return {"oauth": _table(issuer)}
 
-    def login(self, grant: Grant) -> dict[str, Any]:
-        options = Options(**self.endpoints, client_id="team")
+    def login(self, issuer: NastyIssuer, grant: Grant) -> dict[str, Any]:
         return {
-            **bound(options),
-            "token_endpoint": self.endpoints["token_endpoint"],
+            **bound(Options(**_table(issuer))),
+            "token_endpoint": issuer.token_url,
             "access_token": grant.token,
             "refresh_token": grant.refresh_token,
             "expires_at": time.time() + grant.expires_in,
         }
+
+
+def _table(issuer: NastyIssuer) -> dict[str, Any]:
+    endpoints = {"token_endpoint": issuer.token_url, "authorization_endpoint": f"{issuer.url}/authorize"}
+    return {**endpoints, "client_id": "team"}
 
 
 @pytest.mark.slow
@@ -103,7 +106,7 @@ class TestOpenAI(Contract):
             else Answer(body=_tokens(given))
         )
 
-    def login(self, grant: Grant) -> dict[str, Any]:
+    def login(self, issuer: NastyIssuer, grant: Grant) -> dict[str, Any]:
         return {"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": _tokens(grant), "last_refresh": _now()}
 
 

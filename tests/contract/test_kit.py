@@ -43,7 +43,7 @@ class Storing(Asking):
 
     environ: Any = {}  # noqa: RUF012
 
-    def login(self, grant: Grant) -> dict[str, Any]:
+    def login(self, issuer: NastyIssuer, grant: Grant) -> dict[str, Any]:
         return {"access": grant.token, "refresh": grant.refresh_token, "expires_at": time.time() + grant.expires_in}
 
 

@@ -62,7 +62,7 @@ class Contract(Declaring, Opening, Secrets, Issuing, Sending, Signing, Storing):
     declares: ClassVar[tuple[str, ...]] = ()
     secrets: ClassVar[tuple[str, ...]] = ()
     public: ClassVar[tuple[str, ...]] = ()
-    login: Any = None  # a method (self, grant) that returns a mapping
+    login: Any = None  # a method (self, issuer, grant) that returns a mapping
 
     _left_out: ClassVar[frozenset[str]] = frozenset()
 

@@ -48,7 +48,7 @@ class Trial:
         declares: tuple[str, ...] = (),
         secrets: tuple[str, ...] = (),
         public: tuple[str, ...] = (),
-        login: Callable[[Grant], Mapping[str, Any]] | None = None,
+        login: Callable[[NastyIssuer, Grant], Mapping[str, Any]] | None = None,
     ) -> None:
         self.folder, self.key, self.module = folder, key, module
         self._declares = declares or (key,)
@@ -58,13 +58,13 @@ class Trial:
         self._base_url = NOWHERE
         self._stored: Mapping[str, Any] | None = None
         if login is not None:
-            self.store(login(issuer.grant()))
+            self.store(login(issuer, issuer.grant()))
 
     def sets_out(self, *, expired: bool = True) -> None:
         """Begin anew. expired: what is stored has expired, so that the next credential takes the issuer."""
         self._ahead = 0.0
         if self._login is not None:
-            self.store(self._login(self.issuer.grant(-60 if expired else 3600)))
+            self.store(self._login(self.issuer, self.issuer.grant(-60 if expired else 3600)))
         else:
             self._forget()
 
