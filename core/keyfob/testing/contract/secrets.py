@@ -29,6 +29,7 @@ class Secrets:
         provider = trial.provider()
         source = own_source(provider)
         credential = source.get()
+        trial.remember(credential)
         for thing in (provider.loaded.plugin, provider.options, source, credential, credential.headers):
             for text in (repr(thing), str(thing), f"{thing}"):
                 trial.see_that_none_is_shown(text, f"printing a {type(thing).__name__}")
@@ -39,6 +40,7 @@ class Secrets:
         provider = trial.provider()
         source = own_source(provider)
         credential = source.get()
+        trial.remember(credential)
         for thing in (provider.loaded.plugin, source, credential):
             trial.see_that_none_is_shown(_pickled(thing), f"a pickled {type(thing).__name__}")
 
@@ -59,7 +61,7 @@ class Secrets:
         """Not even at DEBUG, by whatever the plugin uses."""
         trial.sets_out()
         with _logged() as said:
-            trial.provider().credential()
+            trial.remember(trial.provider().credential())
         trial.see_that_none_is_shown("\n".join(said), "a log at DEBUG")
 
 

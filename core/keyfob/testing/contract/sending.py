@@ -22,6 +22,15 @@ _BODY: Final = b'{"input": "' + b"0123456789" * 1000 + b'"}'
 _CLIENTS: Final = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-length", "content-type"}
 
 
+# Requests that each differ in one thing from a POST of `{}` to …/models?a=1.
+_REQUESTS: Final = {
+    "path": ("https://trial.invalid/v1/files?a=1", "POST", b"{}"),
+    "query": ("https://trial.invalid/v1/models?a=2", "POST", b"{}"),
+    "method": ("https://trial.invalid/v1/models?a=1", "PUT", b"{}"),
+    "body": ("https://trial.invalid/v1/models?a=1", "POST", b"[]"),
+}
+
+
 class Sending:
     """A request is authenticated, arrives as it was sent, and its credential goes nowhere else."""
 
@@ -76,9 +85,10 @@ class Signing:
     def test_signatures_are_of_their_request(self, trial: Trial) -> None:
         """One that fits two requests lets whoever sees it send another."""
         provider = trial.provider()
-        models = signature_of(provider, "https://trial.invalid/v1/models")
-        files = signature_of(provider, "https://trial.invalid/v1/files")
-        see(models != files, "two requests to different addresses get the same signature")
+        for part, (url, method, body) in _REQUESTS.items():
+            signed = signature_of(provider, "https://trial.invalid/v1/models?a=1", "POST", b"{}")
+            other = signature_of(provider, url, method, body)
+            see(signed != other, f"two requests that differ in their {part} get the same signature")
 
 
 def _pieces() -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from keyfob.testing.hosts import GivenHost, declared_here
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from keyfob.credentials.credential import Credential
     from keyfob.providers import Provider
     from keyfob.testing.contract.issuer import Grant, NastyIssuer
     from keyfob.testing.model_server import ModelServer
@@ -54,6 +55,7 @@ class Trial:
         self._declares = declares or (key,)
         self.issuer, self.entry, self.environ = issuer, dict(entry), dict(environ)
         self._secrets, self._public, self._login = secrets, public, login
+        self._sent: set[str] = set()
         self._ahead = 0.0  # seconds
         self._base_url = NOWHERE
         self._stored: Mapping[str, Any] | None = None
@@ -135,6 +137,12 @@ class Trial:
                 yield value
         for given in self.issuer.grants:
             yield from (given.token, given.refresh_token)
+        yield from self._sent
+
+    def remember(self, credential: Credential) -> None:
+        """Count what it sends as a secret too, whatever it was made into: whole, and without its scheme."""
+        for value in credential.headers.values():
+            self._sent |= {part for part in (value, value.partition(" ")[2]) if len(part) >= _LEAST}
 
     def see_that_none_is_shown(self, text: str, where: str) -> None:
         """Fail if a secret stands in a text, as it is or as JSON and Python would write it."""
