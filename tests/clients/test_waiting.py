@@ -15,7 +15,7 @@ import anyio
 import pytest
 import trio
 
-from keyfob.clients.flow import landed
+from keyfob.clients.landing import landed
 from keyfob.credentials.credential import Credential
 from keyfob.credentials.minting import MintingSource
 from keyfob.errors import CredentialError, KeyfobError

@@ -15,7 +15,7 @@ import trio
 import trio.testing
 from tests.credentials.worlds import World
 
-from keyfob.clients.flow import landed
+from keyfob.clients.landing import landed
 from keyfob.credentials.flights import Flights
 from keyfob.credentials.renewals import Renewals
 from keyfob.errors import LockedError, RefusedError, RenewalError

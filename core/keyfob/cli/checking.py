@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import keyfob.httpx
 from keyfob.cli.policy import carried_out
 from keyfob.cli.sending import HEADERS, library, unreachable
-from keyfob.clients.flow import landed
+from keyfob.clients.landing import landed
 from keyfob.clients.reasons import phrase, why
 from keyfob.errors import KeyfobError, PolicyError
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from keyfob.clients.flow import AsyncSignedTransport, AuthFlow, SignedTransport
+from keyfob.clients.auth import AuthFlow
+from keyfob.clients.flow import AsyncSignedTransport, SignedTransport
 from keyfob.clients.network import AsyncNetwork, Network
 from keyfob.clients.options import client_options
+from keyfob.clients.signing import CONNECT
 from keyfob.clients.trust import trusted
 
 if TYPE_CHECKING:
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
     from keyfob.clients.origin import Origin
     from keyfob.clients.proxies import Proxy
     from keyfob.clients.signing import Signing
-
-# Seconds for a connection to stand.
-_CONNECT = 30.0
 
 
 class Transport(SignedTransport, httpx.BaseTransport):
@@ -69,7 +68,7 @@ def issuer_client(origin: Origin, timeout: float, environ: Mapping[str, str], pr
     verify = trusted(environ) if origin.scheme == "https" else False
     make = httpx.HTTPTransport
     transport = make(verify=verify) if proxy is None else proxy.transport(httpx, make, verify=verify)
-    limits = httpx.Timeout(min(timeout, _CONNECT), read=timeout)
+    limits = httpx.Timeout(min(timeout, CONNECT), read=timeout)
     return httpx.Client(transport=transport, timeout=limits, trust_env=False, follow_redirects=False)
 
 

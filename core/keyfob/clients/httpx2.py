@@ -9,7 +9,8 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError("keyfob.httpx2 needs httpx2: pip install httpx2") from error
 
-from keyfob.clients.flow import AsyncSignedTransport, AuthFlow, SignedTransport
+from keyfob.clients.auth import AuthFlow
+from keyfob.clients.flow import AsyncSignedTransport, SignedTransport
 from keyfob.clients.network import AsyncNetwork, Network
 from keyfob.clients.options import client_options
 

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from keyfob.clients.signing import Signing
     from keyfob.credentials.credential import Credential
 
-CONNECT = 30.0  # seconds for a connection to stand, where the caller says nothing
-UNAUTHORIZED = 401
-
 
 def covers(signing: Signing, url: str) -> bool:
     """Whether what the entry adds may go to this URL, as it is written: these libraries may send its dot segments.
@@ -30,13 +27,6 @@ def covers(signing: Signing, url: str) -> bool:
     if not covered:
         signing.blocked(url)
     return covered
-
-
-def stays(signing: Signing, refused: Credential, newer: Credential, *, replayable: bool) -> bool:
-    """Whether a 401 stays the answer: there is no other credential, which is announced, or no body to replay."""
-    if newer is refused:
-        signing.refused(refused)
-    return newer is refused or not replayable
 
 
 def sign(

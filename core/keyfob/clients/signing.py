@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from keyfob.credentials.event import Announce
     from keyfob.credentials.source import CredentialSource
 
+CONNECT = 30.0
+"""Seconds for a connection to stand, where the caller says nothing."""
+
 # A program that goes to more origins than these without a credential is told of some of them twice.
 _MOST_ORIGINS = 1_000
 

@@ -6,8 +6,8 @@
 
     aiohttp.ClientSession(middlewares=[..., Middleware("corp")])     # or in a session of your own
 
-aiohttp's middlewares are asked on every hop of a redirect. Ours should be the last: those after it see the credential, as
-do trace hooks for what is sent (`on_request_headers_sent`, `on_request_chunk_sent`).
+aiohttp's middlewares are asked on every hop of a redirect. Ours should be the last: those after it see the credential,
+as do trace hooks for what is sent (`on_request_headers_sent`, `on_request_chunk_sent`).
 Proxies and certificates are aiohttp's own matter (`proxy`, `trust_env`, `connector`).
 """
 
@@ -16,8 +16,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from keyfob.api import resolved, signing_of
-from keyfob.clients.flow import MAX_REPLAYS, landed
-from keyfob.clients.signed import CONNECT, UNAUTHORIZED, covers, hide_query, sign, stays
+from keyfob.clients.landing import landed
+from keyfob.clients.replays import Replays
+from keyfob.clients.signed import covers, hide_query, sign
+from keyfob.clients.signing import CONNECT
 from keyfob.errors import UsageError
 
 try:
@@ -79,28 +81,25 @@ class Middleware:
             return await self._sent(request, handler, credential, body)
 
         credential = self._signing.peek() or await landed(self._signing.start())
-        return await self._replayed(send, credential, await send(credential), replayable=_replayable(request))
+        replayable = _replayable(request)
+        return await self._replayed(send, await send(credential), credential, replayable=replayable)
 
     async def _replayed(
         self,
         send: Callable[[Credential], Awaitable[ClientResponse]],
-        refused: Credential,
         response: ClientResponse,
+        credential: Credential,
         *,
         replayable: bool,
     ) -> ClientResponse:
+        replays = Replays(self._signing, credential)
         try:
-            for _ in range(MAX_REPLAYS):
-                if response.status != UNAUTHORIZED:
-                    break
-                newer = await landed(self._signing.start(refused))
-                if stays(self._signing, refused, newer, replayable=replayable):
+            while replays.another(response.status):
+                newer = await landed(self._signing.start(replays.credential))
+                if not replays.take(newer, replayable=replayable):
                     break
                 response.release()
-                response, refused = await send(newer), newer
-            else:
-                if response.status == UNAUTHORIZED:
-                    self._signing.refused(refused)
+                response = await send(newer)
         except BaseException:
             response.close()
             raise

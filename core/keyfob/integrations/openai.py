@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from keyfob.api import resolved
-from keyfob.clients.flow import through_proxy
+from keyfob.clients.auth import through_proxy
 from keyfob.errors import KeyfobError, OriginError
 
 try:

@@ -8,8 +8,8 @@
     session.mount("https://llm.example.com/v1", Adapter("corp"))
 
 A transport adapter and no `AuthBase`: requests follows redirects above its `auth`, and strips `Authorization` alone.
-Proxies and certificates are requests' own matter (`proxies`, `verify`, REQUESTS_CA_BUNDLE); so is what urllib3 logs, which
-is the URL with the entry's query parameters, at level WARNING for one that it tries again.
+Proxies and certificates are requests' own matter (`proxies`, `verify`, REQUESTS_CA_BUNDLE), and so is what urllib3 logs:
+URLs with the entry's query parameters, at level WARNING where it tries one again.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from keyfob.api import resolved, signing_of
-from keyfob.clients.flow import MAX_REPLAYS
-from keyfob.clients.signed import CONNECT, UNAUTHORIZED, covers, hide_query, sign, stays
+from keyfob.clients.replays import Replays
+from keyfob.clients.signed import covers, hide_query, sign
+from keyfob.clients.signing import CONNECT
 
 try:
     import requests
@@ -74,23 +75,19 @@ class Adapter(BaseAdapter):
         if self._signing.signer is not None:
             _read(request)
         credential = self._signing.peek() or self._signing.get()
-        return self._replayed(request, credential, self._sent(request, credential, options), options)
+        return self._replayed(request, self._sent(request, credential, options), credential, options)
 
     def _replayed(
-        self, request: PreparedRequest, refused: Credential, response: Response, options: dict[str, Any]
+        self, request: PreparedRequest, response: Response, credential: Credential, options: dict[str, Any]
     ) -> Response:
+        replays = Replays(self._signing, credential)
         try:
-            for _ in range(MAX_REPLAYS):
-                if response.status_code != UNAUTHORIZED:
-                    break
-                newer = self._signing.get(refused)
-                if stays(self._signing, refused, newer, replayable=isinstance(request.body, bytes | str | None)):
+            while replays.another(response.status_code):
+                newer = self._signing.get(replays.credential)
+                if not replays.take(newer, replayable=isinstance(request.body, bytes | str | None)):
                     break
                 response.close()
-                response, refused = self._sent(request, newer, options), newer
-            else:
-                if response.status_code == UNAUTHORIZED:
-                    self._signing.refused(refused)
+                response = self._sent(request, newer, options)
         except BaseException:
             response.close()
             raise
