@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.credentials.worlds import LIFE, REFUSED, World
+from tests.credentials.worlds import LIFE, REFUSED, Logins, World
 
 from keyfob.credentials.exchange import Answer, UnansweredError, UnreachableError
 from keyfob.credentials.journal import Intent, Journal, Outcome, Stage
@@ -22,6 +22,7 @@ from keyfob.errors import (
     RefusedError,
     RenewalError,
     StoreError,
+    UnsupportedLoginError,
 )
 from keyfob.stores.file import FileStore
 from keyfob.stores.locks import locked
@@ -304,6 +305,11 @@ class TestTransient:
             (Answer(200, b"<html>portal</html>"), "answered 200 without a login"),
             (answer(), "answered 200 without a login"),
             (answer(id_token="x"), "answered 200 without a login"),
+            (answer(access=5, refresh="R2"), "answered 200 without a login"),
+            (answer(access="", refresh="R2"), "answered 200 without a login"),
+            (answer(access="A2\n", refresh="R2"), "answered 200 without a login"),
+            (answer(access="A2", refresh=5), "answered 200 without a login"),
+            (answer(access="A2", expires_at="soon"), "answered 200 without a login"),
             (UnreachableError("issuer.example cannot be reached"), "cannot be reached"),
         ],
     )
@@ -320,6 +326,38 @@ class TestTransient:
         world.now += 1
         assert world.renewed().token == "A2"
         assert world.store.journal().outcome is None
+
+    def test_an_answer_that_its_plugin_breaks_on_leaves_the_login_as_it_was(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A start finds it staged, breaks on it as before, and asks again."""
+
+        def absorb(*_: object) -> None:
+            raise AttributeError("'int' object has no attribute 'strip'")
+
+        before = world.disk
+        with monkeypatch.context() as patch:
+            patch.setattr(world.logins, "absorb", absorb)
+            with pytest.raises(RenewalError, match="answered 200 without a login"):
+                world.renewed()
+            assert (world.disk, world.login().latest(world.store)) == (before, before)
+            world.now, world.issuer.answers = world.now + 1, [Answer(503, b"")]
+            with pytest.raises(RenewalError, match="answered 503"):
+                world.renewed()
+        assert world.issuer.presented == ["R1", "R1"]
+
+    def test_one_that_is_sound_and_of_no_use_here_is_kept(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The secret in it is the only one that is left."""
+
+        def read(data: Any) -> Any:
+            if data["access"] != "A1":
+                raise UnsupportedLoginError("another kind")
+            return Logins.read(world.logins, data)
+
+        monkeypatch.setattr(world.logins, "read", read)
+        with pytest.raises(UnsupportedLoginError):
+            world.renewed()
+        assert world.disk["refresh"] == "R2"
 
     def test_each_failure_doubles_the_wait_up_to_a_minute(self, world: World) -> None:
         """A success begins anew."""

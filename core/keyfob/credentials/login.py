@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from keyfob.credentials.absorbing import absorbed
 from keyfob.credentials.event import unheard
 from keyfob.credentials.headers import illegal_part
 from keyfob.credentials.record import Rotation, SignsIn, record_in, replaced_by
@@ -209,10 +210,8 @@ class Login:
         if stage is None or data is None:
             return data if stage is None else stage.document()
         record = self.records.read(data)
-        try:
-            return self.rotation.absorb(record, stage.document()) if stage.parent == record.fingerprint else data
-        except ValueError:
-            return data
+        newer = absorbed(self.rotation, record, stage) if stage.parent == record.fingerprint else None
+        return data if newer is None else newer
 
 
 def _origin_of(data: Data) -> str:

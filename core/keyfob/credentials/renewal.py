@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 from keyfob.credentials import timing
+from keyfob.credentials.absorbing import absorbed
 from keyfob.credentials.event import unheard
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.journal import Intent, Journal, Outcome, Skew, Stage
@@ -159,7 +160,7 @@ class Renewal:
     def _recovered(self, record: Record) -> Record:
         """The table of renewal.md: what was found, and what has to be done first."""
         journal, stage = self.store.journal(), self.store.stage()
-        if stage and stage.parent == record.fingerprint and self._absorbed(record, stage) is not None:
+        if stage and stage.parent == record.fingerprint and absorbed(self._rotation, record, stage) is not None:
             return self._commit(record, stage)
         intent = journal.intent
         if intent is None:
@@ -223,7 +224,7 @@ class Renewal:
         stage = Stage(record.fingerprint, answer.body, self._clock(), answer.date)
         with contextlib.suppress(StoreError):  # it had its room: if that is gone, the record's place may still do
             self.store.put_stage(stage)
-        if self._absorbed(record, stage) is None:
+        if absorbed(self._rotation, record, stage) is None:
             raise self._failed(journal, record, "no-login", f"{host} answered {answer.status} without a login")
         return self._commit(record, stage)
 
@@ -254,19 +255,12 @@ class Renewal:
 
     # The commit
 
-    def _absorbed(self, record: Record, stage: Stage) -> Data | None:
-        """The record's data with the staged answer; None where that holds no login, whatever it is."""
-        try:
-            return self._rotation.absorb(record, stage.document())
-        except (ValueError, LookupError, TypeError):
-            return None
-
     def _commit(self, record: Record, stage: Stage) -> Record:
         """Make the staged answer part of the record, unless that is another by now: then the disk's counts."""
         with self.store.writing():
             current, ours = self._merged(record, stage)
         if current is None:
-            self._forsake(self._absorbed(record, stage))
+            self._forsake(absorbed(self._rotation, record, stage))
         self.store.drop_stage()
         settled = replace(self._settled(), outcome=None, skew=None)
         self.store.note(self._judged(settled, current, stage) if ours else settled)

@@ -9,6 +9,7 @@ from keyfob import standing
 from keyfob.cli.doctor.finding import Finding
 from keyfob.cli.leftovers import leftovers
 from keyfob.cli.times import rfc3339
+from keyfob.credentials.absorbing import absorbed
 from keyfob.credentials.record import Rotation, SignsIn
 from keyfob.errors import DamagedLoginError, KeyfobError
 
@@ -147,8 +148,4 @@ def _waits(login: Login) -> bool:
     stage, record = login.store.stage(), login.stored()
     if stage is None or record is None or not isinstance(login.records, Rotation) or stage.parent != record.fingerprint:
         return False
-    try:
-        login.records.absorb(record, stage.document())
-    except (ValueError, LookupError, TypeError):
-        return False
-    return True
+    return absorbed(login.records, record, stage) is not None
