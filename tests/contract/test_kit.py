@@ -61,7 +61,7 @@ def _family(rule: str) -> str:
     return next(base.__name__ for base in Contract.__mro__ if name in vars(base))
 
 
-def verdicts(contract: type[Contract], folder: Path) -> dict[str, str]:
+def verdicts(contract: type[Contract], folder: Path, capfd: pytest.CaptureFixture[str]) -> dict[str, str]:
     """What the kit says of each rule: the error of one that is broken."""
     kit, found = contract(), {}
     for number, rule in enumerate(rules()):
@@ -69,15 +69,15 @@ def verdicts(contract: type[Contract], folder: Path) -> dict[str, str]:
         if test is not None:
             (folder / str(number)).mkdir()
             trial = contract.trial.__wrapped__(kit, folder / str(number))
-            found[rule] = _verdict(test, next(trial), kit)
+            found[rule] = _verdict(test, next(trial), kit, capfd)
             next(trial, None)
     return found
 
 
-def _verdict(test: Any, trial: Any, kit: Contract) -> str:
-    wanted = {"optional": kit.optional} if "optional" in inspect.signature(test).parameters else {}
+def _verdict(test: Any, trial: Any, kit: Contract, capfd: pytest.CaptureFixture[str]) -> str:
+    fixtures = {"trial": trial, "optional": kit.optional, "capfd": capfd}
     try:
-        test(trial=trial, **wanted)
+        test(**{name: fixtures[name] for name in inspect.signature(test).parameters})
     except AssertionError as error:
         return str(error)
     return ""
@@ -85,9 +85,11 @@ def _verdict(test: Any, trial: Any, kit: Contract) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
-def test_each_rule_finds_the_plugin_that_breaks_it_and_no_other(tmp_path: Path, rule: str) -> None:
+def test_each_rule_finds_the_plugin_that_breaks_it_and_no_other(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], rule: str
+) -> None:
     """By its name; every other rule is content with that plugin."""
-    said = {name: error for name, error in verdicts(contract_of(rule), tmp_path).items() if error}
+    said = {name: error for name, error in verdicts(contract_of(rule), tmp_path, capfd).items() if error}
     assert list(said) == [rule], said
     assert said[rule].startswith(f"rule {rule}: ")
 

@@ -60,4 +60,4 @@ class Reading(Variables):
     @property
     def holds(self) -> bool:
         """Whether all that was read is still so."""
-        return all(self._environ.get(name) == value for name, value in self._read.items())
+        return all(self._environ.get(name) == value for name, value in tuple(self._read.items()))

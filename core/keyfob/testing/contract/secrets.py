@@ -6,6 +6,7 @@ import copy
 import logging
 import pickle
 import traceback
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from keyfob.testing.contract.rule import rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pytest
 
     from keyfob.testing.contract.trial import Trial
 
@@ -57,12 +60,16 @@ class Secrets:
         trial.issuer.instead = []
 
     @rule()
-    def test_no_log_shows_a_secret(self, trial: Trial) -> None:
-        """Not even at DEBUG, by whatever the plugin uses."""
+    def test_no_log_shows_a_secret(self, trial: Trial, capfd: pytest.CaptureFixture[str]) -> None:
+        """Not even at DEBUG, by whatever the plugin uses: a logger, a warning, or what is printed."""
         trial.sets_out()
-        with _logged() as said:
+        capfd.readouterr()
+        with _logged() as said, warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
             trial.remember(trial.provider().credential())
         trial.see_that_none_is_shown("\n".join(said), "a log at DEBUG")
+        trial.see_that_none_is_shown("\n".join(str(each.message) for each in warned), "a warning")
+        trial.see_that_none_is_shown("".join(capfd.readouterr()), "what it prints")
 
 
 def _pickled(thing: object) -> str:

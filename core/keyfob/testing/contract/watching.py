@@ -22,19 +22,21 @@ _hooked: list[bool] = []
 
 
 def _hear(event: str, arguments: tuple[object, ...]) -> None:
-    if _watchers and (event in DOING or (event == "open" and _writes(*arguments))):
+    if _watchers and (event in DOING or event == "time.sleep" or (event == "open" and _is_own(arguments[0]))):
         for watcher in _watchers:
             watcher.append((event, arguments))
 
 
-def _writes(path: object, _: object = None, flags: object = 0) -> bool:
-    """Whether a file is opened for writing; what Python itself keeps of modules is none of a plugin's doing."""
-    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR)) and "__pycache__" not in str(path)
+def _is_own(path: object) -> bool:
+    """Whether a file is the plugin's business; what Python itself reads and keeps of modules is none of it."""
+    text = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
+    of_python = text.endswith((".py", ".pyc", ".so")) or "__pycache__" in text
+    return bool(text) and not of_python and not text.startswith((sys.prefix, sys.base_prefix))
 
 
 @contextmanager
 def watched() -> Iterator[list[tuple[str, tuple[object, ...]]]]:
-    """What is done meanwhile, in any thread, files that are written included: (event, arguments), in order."""
+    """What is done meanwhile, in any thread, files and sleep included: (event, arguments), in order."""
     if not _hooked:  # an audit hook stays until the interpreter ends
         _hooked.append(True)
         sys.addaudithook(_hear)
