@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from keyfob.cli.installing import command, edits
-from keyfob.cli.installing.records import Records
+from keyfob.cli.installing.installations import Installations
 
 from ..homes import PLUGIN  # noqa: TID252
 from ..homes import site as site  # noqa: TID252
@@ -238,6 +238,11 @@ def test_the_command_says_which_home_the_entry_is_in(keyfob):
 def test_nobody_there_to_be_asked_changes_nothing(keyfob):
     """Nor does --dry-run; the difference is shown, as JSON too."""
     put(path(keyfob), CONFIG)
+    assert "→ keyfob install codex corp --anyway --yes" in keyfob("install", "codex", "corp", "--anyway").err
+    assert (
+        "→ keyfob install kubectl corp --user 'an other'"
+        in keyfob("install", "kubectl", "corp", "--user", "an other").err
+    )
     for words, code in (((), 2), (("--dry-run",), 0), (("--json", "--dry-run"), 0)):
         said = keyfob("install", "codex", "corp", "--anyway", *words)
         assert (said.code, "+args = " in said.out.replace("\\", "")) == (code, True)
@@ -280,6 +285,7 @@ def test_what_was_edited_in_its_own_lines_is_left_and_shown(keyfob):
     both = got(edited), got(path(keyfob, "keyfob.toml"))
     said = uninstall(keyfob, "codex", code=2)
     assert "cannot be taken back exactly" in said.err
+    assert "(model_providers.corp.auth.timeout_ms), and cannot be taken back exactly" in said.err
     assert "-timeout_ms = 60000" in said.out
     assert (got(edited), got(path(keyfob, "keyfob.toml"))) == both
     put(path(keyfob), CONFIG)
@@ -309,6 +315,7 @@ def test_two_are_taken_back_in_any_order(keyfob):
     assert "[model_providers.two.auth]" in got(path(keyfob))
     uninstall(keyfob, "codex")
     assert got(path(keyfob)) == text
+    assert not os.path.exists(path(keyfob, "keyfob.toml"))
 
 
 def test_a_crash_between_the_two_files_loses_nothing(keyfob, monkeypatch):
@@ -334,11 +341,12 @@ def test_a_crash_between_the_two_files_loses_nothing(keyfob, monkeypatch):
 def test_a_file_that_changes_while_somebody_is_asked_is_not_overwritten(keyfob, monkeypatch):
     """It may take them an hour to say yes."""
     put(path(keyfob), CONFIG)
-    real = Records.lock
+    real = Installations.lock
     later = CONFIG + "\n# later\n"
-    monkeypatch.setattr(Records, "lock", lambda records: (put(path(keyfob), later), real(records))[1])
+    monkeypatch.setattr(Installations, "lock", lambda each: (put(path(keyfob), later), real(each))[1])
     assert "has changed meanwhile" in install(keyfob, "codex", "corp", "--anyway", code=2).err
     assert (got(path(keyfob)), os.path.exists(path(keyfob, "keyfob.toml"))) == (later, False)
+    assert not os.path.exists(path(keyfob, "keyfob/installed/codex"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes and links")
@@ -363,8 +371,27 @@ def test_doctor_sees_that_the_keyfob_which_is_asked_is_gone(keyfob):
     assert f"ok\tinstalled\tCodex asks {keyfob.folder}/bin/keyfob for the token of corp" in said
     os.unlink(f"{keyfob.folder}/bin/keyfob")
     said = keyfob("doctor").out
-    assert "which is not there any more\tkeyfob uninstall codex corp && keyfob install codex corp" in said
+    assert "bin/keyfob is not there any more\tkeyfob uninstall codex corp && keyfob install codex corp" in said
     assert "which is not there any more" in install(keyfob, "codex", "corp", "--anyway").err
+
+
+def test_doctor_sees_that_keyfob_is_gone_from_a_python_that_stays(keyfob, monkeypatch, tmp_path):
+    """Where there is no script, the command is `python -m keyfob`."""
+    monkeypatch.setattr(sys, "argv", ["/x/keyfob/__main__.py"])
+    monkeypatch.setattr(command.sysconfig, "get_path", lambda _: str(tmp_path))
+    put(path(keyfob), OTHERS)
+    install(keyfob, "claude-code", "corp")
+    assert f"Claude Code asks {sys.executable} for the token of corp\t" in keyfob("doctor").out
+    record = path(keyfob, "keyfob/installed/claude-code")
+    put(record, got(record).replace("__main__.py", "__gone__.py"))
+    assert "__gone__.py is not there any more" in keyfob("doctor").out
+
+
+def test_what_a_newer_keyfob_has_installed_is_left_to_it(keyfob):
+    """Its record may mean something else."""
+    record = put(path(keyfob, "keyfob/installed/codex"), '{"version": 2, "installed": []}')
+    assert "was written by another keyfob" in uninstall(keyfob, "codex", code=2).err
+    assert os.path.exists(record)
 
 
 # The command
@@ -548,6 +575,19 @@ def test_a_kubeconfig_that_kubectl_wrote_anew_loses_that_user_and_no_more(keyfob
     assert got(place).endswith("# end\n")
 
 
+def test_a_file_that_two_have_made_goes_with_the_last(keyfob):
+    """Whichever that is; unless somebody else has written into it."""
+    put(path(keyfob), OTHERS + OTHERS.replace("corp", "two"))
+    place = f"{keyfob.folder}/.kube/config"
+    for note in ("", "# mine\n"):
+        for name in ("corp", "two"):
+            assert "…" not in install(keyfob, "kubectl", name).out  # all of it is keyfob's
+        put(place, got(place) + note)
+        uninstall(keyfob, "kubectl", "corp")
+        uninstall(keyfob, "kubectl", "two")
+        assert os.path.exists(place) == bool(note)
+
+
 def test_a_user_that_somebody_has_removed_is_gone(keyfob):
     """The keys that every kubeconfig has may stay."""
     put(path(keyfob), OTHERS)
@@ -574,6 +614,17 @@ def test_a_kubeconfig_that_cannot_be_edited_is_left_and_told(keyfob, text, words
     place = put(f"{keyfob.folder}/.kube/config", text)
     assert words in install(keyfob, "kubectl", "corp", code=2).err
     assert got(place) == text
+
+
+def test_a_user_of_another_file_that_kubectl_reads_is_not_covered(keyfob):
+    """kubectl takes the first of a name: the other's clusters would be sent this provider's token."""
+    put(path(keyfob), OTHERS)
+    one, two = (f"{keyfob.folder}/{name}" for name in ("one", "two"))
+    put(two, "users:\n- name: corp\n  user: {}\n")
+    keyfob.environ["KUBECONFIG"] = os.pathsep.join([one, two])
+    assert "two:1: there is a user 'corp' already" in install(keyfob, "kubectl", "corp", code=2).err
+    assert not os.path.exists(one)
+    install(keyfob, "kubectl", "corp", "--user", "me")
 
 
 def test_without_pyyaml_it_is_said_what_to_install(keyfob, monkeypatch):

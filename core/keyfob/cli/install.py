@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keyfob.cli.installing.arguments import TOOLS, add_consent
+from keyfob.cli.installing.arguments import TITLES, add_consent
 
 if TYPE_CHECKING:
     import argparse
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def arguments(parser: Parser) -> None:
     """Whose configuration, which provider, and whether to ask."""
-    parser.add_argument("tool", choices=tuple(TOOLS), help="whose configuration")
+    parser.add_argument("tool", choices=tuple(TITLES), help="whose configuration")
     parser.add_argument("provider", metavar="PROVIDER", help="whose token it is to ask for")
     parser.add_argument("--user", metavar="NAME", help="for kubectl: the user in the kubeconfig (default: PROVIDER)")
     parser.add_argument("--anyway", action="store_true", help="for codex: also where it needs no help")

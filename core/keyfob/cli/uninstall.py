@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keyfob.cli.installing.arguments import TOOLS, add_consent
+from keyfob.cli.installing.arguments import TITLES, add_consent
 
 if TYPE_CHECKING:
     import argparse
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def arguments(parser: Parser) -> None:
     """Whose configuration, and whether to ask."""
-    parser.add_argument("tool", choices=tuple(TOOLS), help="whose configuration")
+    parser.add_argument("tool", choices=tuple(TITLES), help="whose configuration")
     parser.add_argument("provider", nargs="?", metavar="PROVIDER", help="left out: all that are installed there")
     add_consent(parser)
     parser.epilog = "exit code: 1 if you said no; 2 if nobody could be asked, or if it cannot be taken back exactly."

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 POLICY = ("managed", "requirements")
 
 
+def home_of(environ: "Mapping[str, str]") -> str:
+    """The user's home folder."""
+    return environ.get("HOME") or os.path.expanduser("~")
+
+
 class Places:
     """The folders that one host reads and writes.
 
@@ -32,7 +37,7 @@ class Places:
     @classmethod
     def of(cls, environ: "Mapping[str, str]") -> "Places":
         """The places that the environment names: CODEX_HOME (default ~/.codex), XDG_CACHE_HOME (default ~/.cache)."""
-        home = environ.get("HOME") or os.path.expanduser("~")
+        home = home_of(environ)
         given = environ.get("CODEX_HOME")
         cache = environ.get("XDG_CACHE_HOME") or ""
         if not os.path.isabs(cache):  # the XDG specification: a relative path is to be ignored

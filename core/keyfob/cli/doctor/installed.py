@@ -6,8 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from keyfob.cli.doctor.finding import Finding
-from keyfob.cli.installing.arguments import TOOLS
-from keyfob.cli.installing.records import Records
+from keyfob.cli.installing.arguments import TITLES
+from keyfob.cli.installing.command import anew
+from keyfob.cli.installing.installations import Installations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
 def installed(session: Session) -> Iterator[Finding]:
     """Each installation, and what is wrong with it."""
-    for tool, name in TOOLS.items():
-        for each in Records(session.places.codex_home, tool).read():
+    for tool, name in TITLES.items():
+        for each in Installations(session.places.codex_home, tool).read():
             if not each.stands(tool):
                 continue
-            message = f"{name} asks {each.program} for the token of {each.provider}"
-            if os.path.exists(each.program):
-                yield Finding("installed", "ok", message)
+            message = f"{name} asks {each.program[0]} for the token of {each.provider}"
+            gone = [path for path in each.program if not os.path.exists(path)]
+            if gone:
+                told = f"{message}, and {gone[0]} is not there any more"
+                yield Finding("installed", "problem", told, anew(tool, each.provider))
             else:
-                words = f"{tool} {each.provider}"
-                mend = f"keyfob uninstall {words} && keyfob install {words}"
-                yield Finding("installed", "problem", f"{message}, which is not there any more", mend)
+                yield Finding("installed", "ok", message)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from keyfob.cli.commands import Parser
 
 # Whose configuration keyfob edits, by the words of the command line.
-TOOLS = {"codex": "Codex", "claude-code": "Claude Code", "kubectl": "kubectl"}
+TITLES = {"codex": "Codex", "claude-code": "Claude Code", "kubectl": "kubectl"}
 
 
 def add_consent(parser: Parser) -> None:

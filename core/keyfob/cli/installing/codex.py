@@ -7,9 +7,10 @@ written first, so that a crash between the two leaves an entry that says the sam
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING, Any
 
-from keyfob.cli.installing.command import command
+from keyfob.cli.installing.command import anew, command
 from keyfob.cli.installing.edits import Edit, read
 from keyfob.cli.installing.plan import Plan, not_ready, see_that_a_token_will_do
 from keyfob.cli.installing.toml import Toml, written
@@ -22,6 +23,7 @@ from keyfob.routing.builtin import CLAIMS
 from keyfob.routing.route import route, runs_keyfob
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable, Mapping, Sequence
 
     from keyfob.cli.run import Session
@@ -40,15 +42,15 @@ _COPIED = (
 )  # fmt: skip
 
 
-def plan(provider: Provider, session: Session, *, anyway: bool) -> Plan:
-    """What makes Codex ask keyfob for this provider's token. anyway: also where Codex needs no help.
+def plan(provider: Provider, session: Session, options: argparse.Namespace) -> Plan:
+    """What makes Codex ask keyfob for this provider's token; with `anyway`, also where Codex needs no help.
 
     Raises ConfigError, UsageError.
     """
-    return _Installation(provider, session).plan(anyway=anyway)
+    return _Halves(provider, session).plan(anyway=options.anyway)
 
 
-class _Installation:
+class _Halves:
     """Both files, and the entry as keyfob and as Codex see it."""
 
     def __init__(self, provider: Provider, session: Session) -> None:
@@ -63,7 +65,7 @@ class _Installation:
         self._ours, self._codexs = (Toml(*each) for each in zip(self._paths, self._before, strict=True))
 
     def plan(self, *, anyway: bool) -> Plan:
-        """See the function."""
+        """What has to change in them."""
         needless = self._needless(anyway=anyway)
         if needless:
             return needless
@@ -90,14 +92,14 @@ class _Installation:
             return Plan(remark=f"{name} is built into Codex, which signs in to it by itself")
         if anyway or key not in _CLAIMS or key not in self._seen or self._is_stored_here_alone():
             return None
-        remark = f"Codex reads `{key}` of {name} itself, and needs no help"
-        return Plan(remark=remark, hint=f"keyfob install codex {name} --anyway, to have it ask keyfob all the same")
+        remark = f"Codex reads `{key}` of {name} itself, and needs no help; --anyway has it ask keyfob all the same"
+        return Plan(remark=remark, hint=shlex.join(["keyfob", "install", "codex", name, "--anyway"]))
 
     def _asked_already(self, setting: Setting) -> Plan:
         program = self._entry.fields.auth.command if self._entry.fields.auth else ""
         if os.path.isabs(program) and not os.path.exists(program):
             remark = f"{setting.place}: Codex asks {program}, which is not there any more"
-            return Plan(remark=remark, hint=f"keyfob uninstall codex {self._provider.id}, and install it again")
+            return Plan(remark=remark, hint=anew("codex", self._provider.id))
         return Plan(remark=f"{setting.place}: Codex asks keyfob already")
 
     def _is_stored_here_alone(self) -> bool:
@@ -175,8 +177,9 @@ class _Installation:
 
     def _after(self) -> Sequence[tuple[str, str | None]]:
         name, default = self._provider.id, self._session.host.default_id
-        other = f"Codex uses {default} unless it is told otherwise"
-        chosen = [] if default == name else [(other, f"model_provider = {written(name)} in {self._codexs.path}")]
+        told = f"model_provider = {written(name)} in {self._codexs.path}"
+        other = f"Codex uses {default} unless it is told otherwise, as by `{told}`"
+        chosen = [] if default == name else [(other, None)]
         return [*not_ready(self._provider), *chosen]
 
 
@@ -196,7 +199,7 @@ def _assigned(values: Mapping[str, Any]) -> list[str]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two entries say the same, but for the name and Codex's half."""
+    """Whether two entries say the same, but for what Codex's half has: the command, the name and the base URL."""
     left_out = {"auth", "name", "base_url"}
     fields = [each.fields.model_dump(exclude=left_out) for each in (one, other)]
     return bool(fields[0] == fields[1] and one.tables == other.tables)

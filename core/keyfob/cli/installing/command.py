@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import sysconfig
 from typing import TYPE_CHECKING
 
+import keyfob
+from keyfob.config.places import home_of
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 def command(environ: Mapping[str, str]) -> list[str]:
@@ -27,13 +31,23 @@ def command(environ: Mapping[str, str]) -> list[str]:
     return [os.path.abspath(found if found and same else script)]
 
 
+def needed(words: Sequence[str]) -> list[str]:
+    """The files without which such a command is gone: of `python -m keyfob`, keyfob is one that Python outlives."""
+    return [words[0]] if len(words) == 1 else [words[0], os.path.join(*keyfob.__path__[:1], "__main__.py")]
+
+
+def anew(tool: str, provider: str) -> str:
+    """What to type to have it installed as it would be now."""
+    return " && ".join(shlex.join(["keyfob", word, tool, provider]) for word in ("uninstall", "install"))
+
+
 def home(environ: Mapping[str, str]) -> str | None:
     """The CODEX_HOME that the command needs; None where it is the usual one.
 
     Whoever asks may have been started without that variable: then another entry of the same name would be asked for.
     """
     given = environ.get("CODEX_HOME")
-    usual = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".codex")
+    usual = os.path.join(home_of(environ), ".codex")
     return os.path.realpath(given) if given and os.path.realpath(given) != os.path.realpath(usual) else None
 
 

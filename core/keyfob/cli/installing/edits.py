@@ -60,7 +60,7 @@ class Edit:
             data = self.after.encode("utf-8")
             private.write(path, data, temporary=f"{path}.keyfob.new", like=path, mode=_mode(path))
         except OSError as error:
-            raise _fault(self.path, f"cannot be written: {error.strerror}") from error
+            raise fault(self.path, f"cannot be written: {error.strerror}") from error
 
     @property
     def hunks(self) -> list[Hunk]:
@@ -76,13 +76,11 @@ class Edit:
         return [(before, after)]
 
 
-def write_all(edits: Sequence[Edit]) -> None:
-    """Write them, in their order. Raises ConfigError: before the first, if somebody has changed one of the files."""
+def see_that_none_has_changed(edits: Sequence[Edit]) -> None:
+    """Raise ConfigError if somebody has changed one of the files since it was read."""
     for edit in edits:
         if read(edit.path) != edit.before:
-            raise _fault(edit.path, "has changed meanwhile; nothing was written", "do it again")
-    for edit in edits:
-        edit.write()
+            raise fault(edit.path, "has changed meanwhile; nothing was written", "do it again")
 
 
 def taken_back(text: str, hunks: Sequence[Hunk]) -> str | None:
@@ -99,18 +97,18 @@ def read(path: str) -> str | None:
     try:
         data = private.read(path, LARGEST)
     except private.NotAFileError as error:
-        raise _fault(path, error.what) from None
+        raise fault(path, error.what) from None
     except OSError as error:
-        raise _fault(path, f"cannot be read: {error.strerror}") from error
+        raise fault(path, f"cannot be read: {error.strerror}") from error
     if data is None:
         return None
     if len(data) > LARGEST:
-        raise _fault(path, f"larger than {LARGEST >> 20} MiB")
+        raise fault(path, f"larger than {LARGEST >> 20} MiB")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise _fault(path, "not UTF-8 text", "save the file as UTF-8", line) from None
+        raise fault(path, "not UTF-8 text", "save the file as UTF-8", line) from None
 
 
 def newline(text: str) -> str:
@@ -125,9 +123,10 @@ def difference(before: str | None, after: str | None, name: str, ours: str = "+"
     that mark too, and is still somebody else's.
     """
     texts = (lines_of(before or ""), lines_of(after or ""))
-    theirs = {_bare(line) for line in texts[ours == "-"]}
     names = (name if before is not None else os.devnull, name if after is not None else os.devnull)
-    for number, line in enumerate(difflib.unified_diff(*texts, *names, n=_AROUND)):
+    lines = list(difflib.unified_diff(*texts, *names, n=_AROUND))
+    theirs = {_bare(line[1:]) for line in lines[2:] if line[0] not in (ours, "@", " ")}
+    for number, line in enumerate(lines):
         mark, words = line[:1], line[1:].rstrip("\r\n")
         if number < 2 or mark == "@":
             yield Cell(line.rstrip(), "dim" if mark == "@" else "bold")
@@ -148,7 +147,7 @@ def _masked(line: str, known: frozenset[str]) -> str:
     if found is None:
         indent = line[: len(line) - len(line.lstrip())]
         return f"{indent}# …" if line.lstrip().startswith("#") else f"{indent}…"
-    value = _value.match(found["value"]) if found["key"] in known else _harmless.fullmatch(found["value"])
+    value = _harmless.fullmatch(found["value"]) or (_value.match(found["value"]) if found["key"] in known else None)
     if value is None:
         return f"{found['start']}…"
     rest = found["value"][value.end() :]
@@ -168,5 +167,8 @@ def _mode(path: str) -> int:
         return 0o600
 
 
-def _fault(path: str, message: str, instead: str | None = None, line: int | None = None) -> ConfigError:
-    return ConfigError.of([Fault(message, instead, path=path, line=line)])
+def fault(
+    path: str, message: str, instead: str | None = None, line: int | None = None, column: int | None = None
+) -> ConfigError:
+    """An error in a file. instead: what to do about it. line, column: where."""
+    return ConfigError.of([Fault(message, instead, path=path, line=line, column=column)])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
-from keyfob.cli.installing import claude_code, codex, kubectl
-from keyfob.cli.installing.arguments import TOOLS
-from keyfob.cli.installing.command import command
+from keyfob.cli.installing.arguments import TITLES
+from keyfob.cli.installing.command import command, needed
 from keyfob.cli.installing.consent import declined, documents
-from keyfob.cli.installing.edits import write_all
-from keyfob.cli.installing.records import Done, Installed, Records
+from keyfob.cli.installing.edits import see_that_none_has_changed
+from keyfob.cli.installing.installations import Done, Installation, Installations
+from keyfob.cli.installing.tools import TOOLS
 from keyfob.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -17,29 +18,40 @@ if TYPE_CHECKING:
 
     from keyfob.cli.installing.plan import Plan
     from keyfob.cli.run import Session
-    from keyfob.providers import Provider
 
 
 def install(options: argparse.Namespace, session: Session) -> int:
     """Show the difference, ask, and write."""
     _see_that_it_fits(options)
     provider = session.provider(options.provider)
-    plan, records = _planned(provider, options, session), Records(session.places.codex_home, options.tool)
+    plan = TOOLS[options.tool].plan(provider, session, options)
+    installations = Installations(session.places.codex_home, options.tool)
     if not plan.edits:
         return _told(plan, options, session, written=False)
-    _others(records, plan, options)
-    given = (" --anyway" if options.anyway else "") + (f" --user {options.user}" if options.user else "")
-    again = f"keyfob install {options.tool} {options.provider}{given}"
-    code = declined(plan.edits, options, session, again)
+    _others(installations, plan, options)  # before anybody is asked
+    code = declined(plan.edits, options, session, _command(options))
     if code is not None:
         _told(plan, options, session, written=False)
         return code
     done = tuple(Done.by(edit, options.tool) for edit in plan.edits)
-    new = Installed(options.provider, command(session.environ)[0], done, options.user or "")
-    with records.lock():
-        records.write([*_others(records, plan, options), new])  # first: a crash must not leave what nobody knows of
-        write_all(plan.edits)
+    new = Installation(options.provider, tuple(needed(command(session.environ))), done, options.user or "")
+    with installations.lock():
+        see_that_none_has_changed(plan.edits)
+        others = _others(installations, plan, options)  # it may have taken an hour to say yes
+        installations.write([*others, new])  # first: a crash must not leave what nobody knows of
+        for edit in plan.edits:
+            edit.write()
     return _told(plan, options, session, written=True)
+
+
+def _command(options: argparse.Namespace) -> str:
+    """What was typed, to be typed again."""
+    given = [*(["--anyway"] if options.anyway else []), *(["--user", options.user] if options.user else [])]
+    return shlex.join(["keyfob", "install", options.tool, options.provider, *given])
+
+
+def _undoing(tool: str, provider: str) -> str:
+    return shlex.join(["keyfob", "uninstall", tool, provider])
 
 
 def _see_that_it_fits(options: argparse.Namespace) -> None:
@@ -51,32 +63,24 @@ def _see_that_it_fits(options: argparse.Namespace) -> None:
             raise UsageError(f"{name} is for {tool} alone", hint="keyfob install --help")
 
 
-def _planned(provider: Provider, options: argparse.Namespace, session: Session) -> Plan:
-    if options.tool == "codex":
-        return codex.plan(provider, session, anyway=options.anyway)
-    if options.tool == "claude-code":
-        return claude_code.plan(provider, session)
-    return kubectl.plan(provider, session, user=options.user or provider.id)
-
-
-def _others(records: Records, plan: Plan, options: argparse.Namespace) -> list[Installed]:
+def _others(installations: Installations, plan: Plan, options: argparse.Namespace) -> list[Installation]:
     """The installations that this one leaves as they are; one that somebody has taken back by hand is none.
 
     Raises UsageError where one is there, in part or for another provider: it alone knows what was there before.
     """
-    found = records.read()
+    found = installations.read()
     paths = {edit.path for edit in plan.edits}
     own = (options.provider, options.user or "")
     same = [
         each
         for each in found
         if paths & {done.path for done in each.files}
-        and (options.tool == "claude-code" or (each.provider, each.user) == own)
+        and (not TOOLS[options.tool].shared or (each.provider, each.user) == own)
     ]
     for each in same:
         if each.stands(options.tool):
-            message = f"{each.provider} is installed for {TOOLS[options.tool]} already, and not as it would be now"
-            raise UsageError(message, hint=f"keyfob uninstall {options.tool} {each.provider}")
+            message = f"{each.provider} is installed for {TITLES[options.tool]} already, and not as it would be now"
+            raise UsageError(message, hint=_undoing(options.tool, each.provider))
     return [each for each in found if each not in same]
 
 
@@ -89,9 +93,9 @@ def _told(plan: Plan, options: argparse.Namespace, session: Session, *, written:
     elif remark:
         terminal.note(f"nothing to do. {remark}", hint=plan.hint)
     if written:
-        undo = f"keyfob uninstall {options.tool} {options.provider}"
+        undo = _undoing(options.tool, options.provider)
         terminal.note(
-            f"{TOOLS[options.tool]} asks keyfob for the token of {options.provider} now; `{undo}` takes it back"
+            f"{TITLES[options.tool]} asks keyfob for the token of {options.provider} now; `{undo}` takes it back"
         )
     for message, hint in plan.after if written else ():
         terminal.note(message, hint=hint)

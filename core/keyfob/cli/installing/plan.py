@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The edits; none where nothing is to be done, and then `remark` says why. hint: what to do about that.
+    """The edits. remark: where there are none, why nothing is to be done. hint: what to do about that.
 
     after: once it is done, what to know and what to do.
     """

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import tomli
 
 from keyfob.cli.installing.changes import same
-from keyfob.cli.installing.edits import lines_of, newline
+from keyfob.cli.installing.edits import fault, lines_of, newline
 from keyfob.config.faults import toml_key
 from keyfob.config.lines import locate
-from keyfob.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,10 +123,9 @@ class Toml:
         try:
             return tomli.loads(self._text)
         except tomli.TOMLDecodeError as error:
-            fault = Fault(f"not valid TOML: {error.msg}", path=self.path, line=error.lineno, column=error.colno)
+            raise fault(self.path, f"not valid TOML: {error.msg}", line=error.lineno, column=error.colno) from None
         except (ValueError, RecursionError):
-            fault = Fault("cannot be read", path=self.path)
-        raise ConfigError.of([fault])
+            raise fault(self.path, "cannot be read") from None
 
     def _become(self, text: str, expected: dict[str, Any], path: KeyPath) -> None:
         """Take that text, if it says just what is expected. path: what was to change."""
@@ -138,7 +136,7 @@ class Toml:
         if not same(found, expected):
             instead = f"write {_named(path[:2])} as a table, with one key on each line"
             line = locate(self._text).nearest(path)
-            raise ConfigError.of([Fault("cannot be edited as it is written here", instead, path=self.path, line=line)])
+            raise fault(self.path, "cannot be edited as it is written here", instead, line)
         self._text, self.data = text, expected
 
 
