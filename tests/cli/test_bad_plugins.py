@@ -13,9 +13,11 @@ import pytest
 
 from keyfob import __version__
 from keyfob.cli import trial
+from keyfob.cli.run import run
 from keyfob.routing import patience
 
 from ..homes import Site  # noqa: TID252
+from ..homes import home as home  # noqa: TID252
 from ..homes import site as site  # noqa: TID252
 
 CANARY = "sk-canary-of-a-plugin"
@@ -295,3 +297,38 @@ def test_doctor_shows_each(stocked):
     for name, bad in ALL.items():
         assert any(f"kf-{name}" in message and (bad.refused or bad.says) in message for message in told), name
     assert not any("kf-sound" in message for message in told)
+
+
+CHATTY = """
+import os, subprocess, sys
+from keyfob.plugin import Credential, MintingAuth, NoOptions, hookimpl
+
+class Plugin(MintingAuth[NoOptions]):
+    key = "%KEY%"
+
+    def mint(self, provider, options, context):
+        subprocess.run([sys.executable, "-S", "-c", "print('opening the sign-in page')"])
+        os.write(1, b"and more")
+        return Credential.bearer("the-token")
+
+@hookimpl
+def keyfob_auth_plugins():
+    return [Plugin()]
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["token", "x"], "the-token\n"),
+        (["headers", "x"], "Authorization: Bearer the-token\n"),
+    ],
+)
+def test_what_a_plugins_programs_print_is_no_token(home, site, capfd, arguments, answer):
+    """Whoever asks a command for its token takes all of stdout for it."""
+    site.install("chatty", CHATTY, key="chatty")
+    home.write("[model_providers.x]\nbase_url = 'https://x.example'\nchatty = {}\n")
+    assert run(arguments, home.environ, places=home.places) == 0
+    said = capfd.readouterr()
+    assert said.out == answer
+    assert "opening the sign-in page" in said.err

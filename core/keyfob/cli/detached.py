@@ -17,10 +17,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from keyfob import errors
+from keyfob.cli.unprinted import unprinted
 from keyfob.errors import KeyfobError, RenewalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from keyfob.credentials.record import Record
     from keyfob.credentials.renewal import Renewal
@@ -121,25 +122,12 @@ def main() -> None:
         return
     # From here on nothing is read or written where the command is: it may be gone.
     try:
-        with _unprinted():
+        with unprinted():
             _renew(task)
     except KeyfobError as error:
         _say(error.code, str(error), error.hint)
     except Exception as error:  # noqa: BLE001  # its text could hold anything
         _say("internal", f"{task.provider}: internal error in the renewal: {type(error).__name__}", None)
-
-
-@contextlib.contextmanager
-def _unprinted() -> Iterator[None]:
-    """Keep what plugins and their children print off stdout: whatever comes there, the command takes for an error."""
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
 
 
 def _say(code: str, message: str, hint: str | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keyfob.cli.policy import obeyed
+from keyfob.cli.unprinted import unprinted
 from keyfob.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace, session: Session) -> int:
             hint=f"keyfob request PATH --provider {provider.id}",
         )
     masked = terminal.interactive and not options.reveal
-    with obeyed(provider):
+    with obeyed(provider), unprinted():
         found = {name: _MASK if masked else value for name, value in provider.headers().items()}
     if options.json:
         terminal.document({"provider": provider.id, "base_url": str(provider.base_url), "headers": found})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from keyfob.cli.policy import obeyed
 from keyfob.cli.repeats import Repeats, parent
 from keyfob.cli.times import rfc3339
+from keyfob.cli.unprinted import unprinted
 from keyfob.cli.variables import variables, with_token
 
 if TYPE_CHECKING:
@@ -42,10 +43,11 @@ def arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace, session: Session) -> int:
     """Print it."""
     provider = session.provider(options.provider)
-    with obeyed(provider):
+    with obeyed(provider), unprinted():
         if options.repeat_means_refused:
             _heed(provider, session)
-        session.terminal.data(_FORMATS[options.format](provider))
+        answer = _FORMATS[options.format](provider)
+    session.terminal.data(answer)
     return 0
 
 
