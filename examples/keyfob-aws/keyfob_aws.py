@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, Field
 
@@ -72,8 +72,10 @@ class Aws(SigningAuth[Options]):
         from botocore.awsrequest import AWSRequest
 
         url, _, query = request.url.partition("?")
-        if "+" in query:
-            raise CredentialError("AWS's services do not agree on what `+` in a query is: write %20 or %2B")
+        if "+" in query or "\N{REPLACEMENT CHARACTER}" in unquote(query):
+            raise CredentialError(
+                "a query has to be UTF-8 without `+`, which AWS's services do not agree on: write %20"
+            )
         now, signer = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(context.clock())), SigV4Auth(*key.secret)
         added = {"X-Amz-Date": now} | ({"X-Amz-Security-Token": token} if (token := key.secret[0].token) else {})
         kept = {k: v for k, v in request.headers.items() if k in ("content-type", "host") or k.startswith("x-amz")}

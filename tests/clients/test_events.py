@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from keyfob.clients import signing as module
+from keyfob.credentials.credential import Credential
 from keyfob.errors import OriginError
 
 from .test_unauthorized import Kind, in_turn
@@ -100,3 +101,20 @@ class TestRefused:
             for _ in range(3):
                 client.get("models")
         assert heard == [BLOCKED, REFUSED]
+
+    def test_of_credentials_that_are_equal_each_counts(self) -> None:
+        """A plugin's class may compare them, and have no hash then; one that is gone is no longer kept in mind."""
+
+        class Equal(Credential):
+            def __eq__(self, other: object) -> bool:
+                return isinstance(other, Equal)
+
+        heard = Heard()
+        provider = signing(announce=heard)
+        first, second = Equal({"X-Key": "1"}), Equal({"X-Key": "2"})
+        for credential in (first, second, first):
+            provider.refused(credential)
+        assert heard == [REFUSED] * 2
+        assert len(provider._refused) == 2
+        del first, second, credential
+        assert not provider._refused

@@ -49,6 +49,26 @@ def test_a_fake_fails_as_it_is_told():
         client.get("models")
 
 
+def test_an_error_that_was_raised_has_had_its_turn():
+    """So a program that tries again can be tested; the last stays."""
+    provider = fake_provider(tokens=[CommandError("no token today"), "t1"])
+    with pytest.raises(CommandError, match="today"):
+        provider.headers()
+    assert provider.headers()["Authorization"] == "Bearer t1"
+    last = fake_provider(tokens=[CommandError("no token today")])
+    for _ in range(2):
+        with pytest.raises(CommandError, match="today"):
+            last.headers()
+
+
+@pytest.mark.parametrize("tokens", ["t1", [b"t1"], [ValueError("t1")]])
+def test_tokens_that_are_none_are_told_at_once(tokens):
+    """A text would pass for as many tokens as it has letters."""
+    with pytest.raises(TypeError, match=r"^tokens: .*, not") as caught:
+        fake_provider(tokens=tokens)
+    assert "t1" not in str(caught.value)
+
+
 def test_a_program_that_names_its_provider_gets_the_fake():
     """Also the default one; afterwards all is as before."""
     fake = fake_provider("corp", header="X-Key", tokens=["t1"])

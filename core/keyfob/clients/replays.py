@@ -26,7 +26,7 @@ class Replays:
         self._left = MAX_REPLAYS
 
     def another(self, status: int) -> bool:
-        """Whether a newer credential may bring a better answer. That of the last replay it may not; this is announced."""
+        """Whether a newer credential may bring another answer. For the last replay none may, which is announced."""
         if status != UNAUTHORIZED:
             return False
         self._left -= 1

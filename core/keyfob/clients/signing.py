@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import finalize
 
 from keyfob.clients.origin import origin_of, shown
 from keyfob.credentials.credential import SecretHeaders
@@ -59,7 +59,7 @@ class Signing:
         self.start = flights.start
         self._announce = announce
         self._blocked: dict[str | None, object] = {}
-        self._refused: WeakKeyDictionary[Credential, object] = WeakKeyDictionary()
+        self._refused: dict[int, object] = {}
 
     def blocked(self, url: str) -> None:
         """Announce that nothing of this provider goes to `url`; of each origin once, or a loop would flood a log."""
@@ -71,8 +71,9 @@ class Signing:
 
     def refused(self, credential: Credential) -> None:
         """Announce that the provider has refused it, and there is no other; of each credential once."""
-        mine = object()
-        if self._refused.setdefault(credential, mine) is mine:
+        which, mine = id(credential), object()  # a plugin's may be equal to others, or have no hash
+        if self._refused.setdefault(which, mine) is mine:
+            finalize(credential, self._refused.pop, which).atexit = False
             self._announce("refused", code="status-401")
 
     def see_that_it_belongs_here(self, credential: Credential) -> None:

@@ -133,7 +133,7 @@ class _Listener:
     def _complain(self, what: str, mend: str | None = None) -> None:
         if not self._warned:
             self._warned = True
-            mend = mend or f"pip uninstall {self._declared.distribution}, if you can do without it"
+            mend = mend or f"pip uninstall {self._declared.distribution}"
             with contextlib.suppress(Exception):  # warnings may be errors in this process
                 self._warn(Fault(what, mend, path=f"plugin {self._declared}"))
 

@@ -29,7 +29,7 @@ _KEY = "fake"
 
 
 class FakeSource:
-    """Yields one credential after another; which is next is decided by who is rejected."""
+    """Yields one credential after another: the next when one is rejected, or when an error has been raised."""
 
     def __init__(self, credentials: Sequence[Credential | CredentialError]) -> None:
         self._credentials = credentials
@@ -44,13 +44,16 @@ class FakeSource:
     def get(self, *, rejected: Credential | None = None) -> Credential:
         """The credential, or the one after the rejected; the last stays. Raises the error whose turn it is."""
         with self._lock:
+            if rejected is self._credentials[self._at]:
+                self._pass_on()
             now = self._credentials[self._at]
-            if rejected is now and self._at < len(self._credentials) - 1:
-                self._at += 1
-                now = self._credentials[self._at]
-        if isinstance(now, CredentialError):
-            raise now
+            if isinstance(now, CredentialError):
+                self._pass_on()
+                raise now
         return now
+
+    def _pass_on(self) -> None:
+        self._at = min(self._at + 1, len(self._credentials) - 1)
 
 
 class _Fake:
@@ -76,11 +79,14 @@ def fake_provider(
 ) -> Provider:
     """A provider that behaves as a configured one does, and is made of nothing but this.
 
-    tokens: what it is sent with: after each 401 the next one, the last again and again; an error is raised when its
-    turn comes, and none at all is a NotSignedInError. header: the one they are sent in, `Authorization` as a bearer
-    token (RFC 6750, section 2.1), any other as they are. base_url: at a domain that never exists (RFC 2606), so that
-    what is sent in earnest fails. entry: further keys of the entry, such as http_headers.
+    tokens: what it is sent with: after each 401 the next one, the last again and again. An error is raised when its
+    turn comes, once unless it is the last; none at all is a NotSignedInError. header: the one they are sent in,
+    `Authorization` as a bearer token (RFC 6750, section 2.1), any other as they are. base_url: at a domain that never
+    exists (RFC 2606), so that what is sent in earnest fails. entry: further keys of the entry, such as http_headers.
+    Raises TypeError for tokens that are none.
     """
+    if isinstance(tokens, str):
+        raise TypeError("tokens: a sequence of tokens, such as [token], not one")
     given = [_credential(token, header) for token in tokens] or [_signed_out(provider)]
     data: Mapping[str, Any] = {
         "model_provider": provider,
@@ -92,6 +98,8 @@ def fake_provider(
 def _credential(token: str | CredentialError, header: str) -> Credential | CredentialError:
     if isinstance(token, CredentialError):
         return token
+    if not isinstance(token, str):
+        raise TypeError(f"tokens: each is a str or a CredentialError, not a {type(token).__name__}")
     return Credential.bearer(token) if header.lower() == "authorization" else Credential({header: token})
 
 

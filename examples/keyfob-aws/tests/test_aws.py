@@ -83,10 +83,12 @@ def made(tmp_path: Path, server: ModelServer) -> Made:
         environ: dict[str, str] = KEYS,
         named: str = "bedrock",
         base_url: str | None = "",
+        query: str = "",
         clock: Callable[[], float] = time.time,
     ) -> keyfob.Provider:
         url = [] if base_url is None else [f'base_url = "{base_url or server.base_url}"']
-        text = [f"[model_providers.{named}]", *url, f"[model_providers.{named}.aws]", *lines]
+        added = [f"query_params = {query}"] if query else []
+        text = [f"[model_providers.{named}]", *url, *added, f"[model_providers.{named}.aws]", *lines]
         (tmp_path / "keyfob.toml").write_text("\n".join(text), encoding="utf-8")
         nowhere = {"AWS_CONFIG_FILE": f"{tmp_path}/config", "AWS_SHARED_CREDENTIALS_FILE": f"{tmp_path}/credentials"}
         environ = {**nowhere, "AWS_EC2_METADATA_DISABLED": "true", **environ, "CODEX_HOME": str(tmp_path)}
@@ -123,6 +125,13 @@ def test_what_is_on_the_wire_has_the_signature_that_aws_computes(
     assert all(verified(each) for each in server.received)
     assert {each.header("X-Amz-Security-Token") for each in server.received} == {environ.get("AWS_SESSION_TOKEN")}
     assert all("/eu-west-1/bedrock/aws4_request" in (each.header("Authorization") or "") for each in server.received)
+
+
+def test_the_entrys_query_is_signed_too(made: Made, server: ModelServer) -> None:
+    """Whatever it holds; AWS has a blank written as %20."""
+    with keyfob.httpx.Client(made(query='{ tag = "a b+c/ü~" }')) as client:
+        client.get("models?mine=1").raise_for_status()
+    assert server.received[0].query == "mine=1&tag=a%20b%2Bc%2F%C3%BC~"
 
 
 def test_the_verification_can_fail(made: Made, server: ModelServer) -> None:
@@ -387,12 +396,14 @@ def test_keys_that_cannot_be_had_are_an_error_before_anything_is_sent(
 
 
 def test_what_cannot_be_honoured_is_refused(made: Made, server: ModelServer) -> None:
-    """Other keys, a region that would lead elsewhere, a `+` that has two meanings."""
+    """Other keys, a region that would lead elsewhere, a `+` that has two meanings, bytes that are no text."""
     with pytest.raises(ConfigError, match=r"keyfob.toml:4: .*credential_export"):
         _ = made('credential_export = { command = "x" }').options
     for environ in ({}, {"AWS_REGION": "evil.example/#"}):
         with pytest.raises(ConfigError, match="no AWS region"):
             _ = made(environ=environ, base_url=None).base_url
-    with keyfob.httpx.Client(made()) as client, pytest.raises(CredentialError, match="%2B"):
-        client.get("models", params={"q": "a b"})
+    with keyfob.httpx.Client(made()) as client:
+        for query in ("q=a+b", "q=%FF"):
+            with pytest.raises(CredentialError, match="UTF-8 without"):
+                client.get(f"models?{query}")
     assert server.received == []
