@@ -87,15 +87,26 @@ class Trusts(Minting):
     key = "odd-lifetimes-break-nothing"
 
     def expires_at(self, document: Mapping[str, Any], context: Context) -> float | None:
-        return context.clock() + document["expires_in"] if "expires_in" in document else None
+        seconds = document.get("expires_in")
+        if not isinstance(seconds, int | float):
+            return super().expires_at(document, context)
+        return datetime.fromtimestamp(context.clock() + seconds, UTC).timestamp()  # which ends with the year 9999
+
+
+class Converts(Minting):
+    key = "odd-answers-break-nothing"
+
+    def credential(self, answer: Answer, context: Context) -> Credential:
+        token = answer.document().get("access_token")
+        return Credential.bearer(str(token)) if token == 5 else super().credential(answer, context)
 
 
 class TakesPages(Minting):
     key = "a-page-is-no-token"
 
     def credential(self, answer: Answer, context: Context) -> Credential:
-        token = answer.document().get("access_token")
-        return Credential.bearer(str(token)) if answer.ok and token is None else super().credential(answer, context)
+        document = answer.document()
+        return Credential.bearer(str(document)) if answer.ok and not document else super().credential(answer, context)
 
 
 class RaisesItsOwn(Minting):
@@ -140,6 +151,6 @@ class Follows(Minting):
 def keyfob_auth_plugins() -> Sequence[AuthPlugin[Any]]:
     """One for each rule that is about such plugins."""
     kinds = (
-        AsksTwice, Belongs, Ignores401, LocalTime, Trusts, TakesPages, RaisesItsOwn, GivesUp, Follows,
+        AsksTwice, Belongs, Ignores401, LocalTime, Trusts, Converts, TakesPages, RaisesItsOwn, GivesUp, Follows,
     )  # fmt: skip
     return [kind() for kind in kinds]

@@ -34,7 +34,8 @@ class NastyIssuer:
     """An issuer on 127.0.0.1, for `with`.
 
     speak: its dialect. expires_in: what it says of the tokens to come. delay: seconds before each answer that gives
-    one. instead: what it answers in place of giving one, in order, before it gives any again.
+    one. instead: what it answers in place of giving one, in order, before it gives any again; a function is what
+    happens to the answer that gives one.
 
     also: further places that are the issuer, as `host:port`: what stands before it for TLS, or a metadata server.
     grants: what it gave. asked: what it received. reused: refresh tokens that it was shown a second time. fault: what
@@ -45,7 +46,7 @@ class NastyIssuer:
         self._speak = speak
         self.expires_in: Any = 3600
         self.delay = 0.0
-        self.instead: list[Answer] = []
+        self.instead: list[Answer | Callable[[Answer], Answer]] = []
         self.also: set[str] = set()
         self.grants: list[Grant] = []
         self.asked: list[Received] = []
@@ -118,9 +119,13 @@ class NastyIssuer:
                 return answer
             if not self.instead:
                 return replace(answer, delay_s=self.delay)
+            instead = self.instead.pop(0)
+            if callable(instead):  # whoever can read it goes on with what it gives, and everybody else as before
+                self._current |= current
+                return instead(answer)
             del self.grants[before:]
             self._current = current
-            return self.instead.pop(0)
+            return instead
 
 
 def rfc6749(issuer: NastyIssuer, asked: Received) -> Answer:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -14,11 +15,12 @@ from keyfob import httpx as clients
 from keyfob.credentials.credential import Credential
 from keyfob.errors import CredentialError, KeyfobError
 from keyfob.testing.answers import Answer
+from keyfob.testing.contract.damage import DAMAGE, damaged, document_of, fields_of
 from keyfob.testing.contract.rule import rule, see
 from keyfob.testing.model_server import ModelServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from keyfob.providers import Provider
     from keyfob.testing.contract.trial import Trial
@@ -91,7 +93,18 @@ class Issuing:
         for odd in _ODD:
             trial.sets_out()
             trial.issuer.expires_in = odd
-            _credential_or_error(trial, f"expires_in = {odd!r}")
+            _credential_or_error(trial.provider(), f"expires_in = {odd!r}")
+
+    @rule("issuer")
+    def test_odd_answers_break_nothing(self, trial: Trial) -> None:
+        """A field of the answer can be missing, empty, or something else: an error then, and not from then on."""
+        sound = fields_of(_spoken(trial))
+        tokens = [given.token for given in trial.issuer.grants]
+        for place, value in sound:
+            for how, odd in DAMAGE.items():
+                what = f"an answer whose {'.'.join(place)} {how}"
+                got = _after(trial, partial(damaged, place=place, value=odd), what)
+                see(got is None or value not in tokens, f"{what} is taken for a credential")
 
     @rule("issuer")
     def test_a_page_is_no_token(self, trial: Trial) -> None:
@@ -148,11 +161,39 @@ def _refused(trial: Trial, answer: Answer, what: str) -> str:
     raise AssertionError(f"{what} of the issuer is taken for a credential")
 
 
-def _credential_or_error(trial: Trial, what: str) -> None:
-    try:
+def _spoken(trial: Trial) -> dict[str, Any]:
+    """What the issuer answers where all is well."""
+    answers: list[Answer] = []
+
+    def heard(answer: Answer) -> Answer:
+        answers.append(answer)
+        return answer
+
+    trial.sets_out()
+    trial.issuer.instead = [heard]
+    with contextlib.suppress(CredentialError):
         trial.provider().credential()
+    return document_of(answers[0]) if answers else {}
+
+
+def _after(trial: Trial, damage: Callable[[Answer], Answer], what: str) -> Credential | None:
+    """The credential that comes of a damaged answer; None where none does, and the next answer brings one."""
+    trial.sets_out()
+    trial.issuer.instead = [damage]
+    provider = trial.provider()
+    got = _credential_or_error(provider, what)
+    trial.issuer.instead = []
+    if got is None:
+        trial.later(3600)  # and not at once
+    see(_credential_or_error(provider, what), f"after {what} there is no credential any more")
+    return got
+
+
+def _credential_or_error(provider: Provider, what: str) -> Credential | None:
+    try:
+        return provider.credential()
     except CredentialError:
-        return
+        return None
     except KeyfobError as error:
         raise AssertionError(f"{what} breaks it: {error}") from error
 

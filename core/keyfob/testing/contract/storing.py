@@ -14,6 +14,7 @@ from keyfob.errors import DamagedLoginError, KeyfobError, UnsupportedLoginError
 from keyfob.plugin import About
 from keyfob.testing.answers import Received
 from keyfob.testing.contract import racer
+from keyfob.testing.contract.damage import document_of
 from keyfob.testing.contract.rule import rule, see
 
 if TYPE_CHECKING:
@@ -140,8 +141,7 @@ def _answer(trial: Trial) -> dict[str, Any]:
     exchange = rotation.exchange(rotation.read(_data(trial)), "proactive_expiry")
     address = urlsplit(exchange.url)
     asked = Received(exchange.method, address.path, address.query, tuple(exchange.headers.items()), exchange.body)
-    body = trial.issuer.answer(asked).body
-    return dict(json.loads(body) if isinstance(body, bytes | str) else body)
+    return document_of(trial.issuer.answer(asked))
 
 
 def _raced(trial: Trial) -> None:
