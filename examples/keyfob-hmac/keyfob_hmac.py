@@ -77,9 +77,7 @@ class Hmac(SigningAuth[Options]):
         return signed | ({"Content-Digest": added["content-digest"]} if "content-digest" in covered else {})
 
     def state(self, provider: ProviderInfo, options: Options, context: Context) -> State:
-        there = bool(context.environ.get(options.secret_env, "").strip())
-        summary = "ready" if there else f"`{options.secret_env}` not set"
-        return State(there, summary, f"environment variable {options.secret_env}", _HEADERS)
+        return State.of_variable(context.environ, options.secret_env, _HEADERS)
 
 
 def _quoted(text: str) -> str:

@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from keyfob.credentials.credential import Credential
-from keyfob.errors import MissingCredentialError
-from keyfob.plugin import Context, ProviderInfo, Signer, SigningAuth, SigningKey, Unsigned
+from keyfob.errors import CredentialError, MissingCredentialError
+from keyfob.plugin import Context, Exchange, ProviderInfo, Signer, SigningAuth, SigningKey, Unsigned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,6 +90,20 @@ def test_a_variable_that_is_not_set_is_told_by_name() -> None:
     """By `get`, which is asked before anything is signed."""
     with pytest.raises(MissingCredentialError, match=r"^SECRET is not set$"):
         opened({}).get()
+
+
+class Asking(Plugin):
+    """Has its key from a server."""
+
+    def signing_key(self, provider: ProviderInfo, options: Options, context: Context) -> SigningKey:
+        context.send(Exchange("https://keys.example/"))
+        return super().signing_key(provider, options, context)
+
+
+def test_a_server_that_is_not_reached_is_an_error_of_the_credential() -> None:
+    """It says whose, and why: the author need not catch what `context.send` raises."""
+    with pytest.raises(CredentialError, match=r"^x: there is no network here$"):
+        opened({"SECRET": "one"}, Asking()).get()
 
 
 def test_neither_key_nor_request_shows_what_it_holds() -> None:

@@ -86,6 +86,12 @@ class State:
     headers: tuple[str, ...] = ("Authorization",)
     expires_at: float | None = None
 
+    @classmethod
+    def of_variable(cls, environ: Mapping[str, str], name: str, headers: tuple[str, ...] = ("Authorization",)) -> State:
+        """The state of a credential that stands in one environment variable; one that is blank is not set."""
+        ready = bool(environ.get(name, "").strip())
+        return cls(ready, "ready" if ready else f"`{name}` not set", f"environment variable {name}", headers)
+
 
 class AuthPlugin(Protocol[_Has]):
     """Code that authenticates one kind of entry.
