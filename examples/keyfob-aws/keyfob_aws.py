@@ -73,9 +73,7 @@ class Aws(SigningAuth[Options]):
 
         url, _, query = request.url.partition("?")
         if "+" in query or "\N{REPLACEMENT CHARACTER}" in unquote(query):
-            raise CredentialError(
-                "a query has to be UTF-8 without `+`, which AWS's services do not agree on: write %20"
-            )
+            raise CredentialError("a query must be UTF-8 without `+`, which AWS's services read differently: write %20")
         now, signer = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(context.clock())), SigV4Auth(*key.secret)
         added = {"X-Amz-Date": now} | ({"X-Amz-Security-Token": token} if (token := key.secret[0].token) else {})
         kept = {k: v for k, v in request.headers.items() if k in ("content-type", "host") or k.startswith("x-amz")}
