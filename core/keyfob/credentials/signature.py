@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from keyfob.credentials.credential import Credential
+from keyfob.errors import MissingCredentialError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,8 @@ class SigningKey(Credential):
     """What requests are signed with: it stays here. headers: what is sent beside the signature, name → value.
 
     secret: whatever `sign` wants, such as bytes. Two keys with equal secrets and times are taken for one, so give it
-    what compares. expires_at: seconds since the epoch, or None where nobody knows.
+    what compares. expires_at: seconds since the epoch, or None where nobody knows. Raises MissingCredentialError for a
+    blank secret.
     """
 
     __slots__ = ("secret",)
@@ -38,6 +40,8 @@ class SigningKey(Credential):
         self, secret: Any, *, headers: Mapping[str, str] | None = None, expires_at: float | None = None
     ) -> None:
         super().__init__(headers or {}, expires_at=expires_at)
+        if isinstance(secret, str | bytes) and not secret.strip():
+            raise MissingCredentialError("the key to sign with is blank")
         self.secret = secret
         self.token = None  # what is sent would not do without a signature
 

@@ -68,6 +68,8 @@ class Opening:
         for name in trial.environ:
             if name not in optional:
                 _see_that_it_is_missed(trial.provider(trial.without(name)), name)
+        for name in set(trial.private) - set(optional):
+            _see_that_blank_is_none(trial.provider({**trial.environ, name: " "}), name)
 
     @rule()
     def test_unasked_it_keeps_what_it_has(self, trial: Trial) -> None:
@@ -135,3 +137,11 @@ def _see_that_it_is_missed(provider: Provider, name: str) -> None:
         see(name in told, f"without {name} the error does not name it: {type(error).__name__}: {error}")
     else:
         raise AssertionError(f"without {name} there is a credential all the same")
+
+
+def _see_that_blank_is_none(provider: Provider, name: str) -> None:
+    try:
+        provider.credential()
+    except CredentialError:
+        return
+    raise AssertionError(f"a blank {name} is taken for a secret")
