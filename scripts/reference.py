@@ -12,6 +12,7 @@ import pluggy
 
 import keyfob.plugin
 import keyfob.plugin.oauth
+from keyfob.credentials.record import is_required
 from keyfob.errors import KeyfobError
 from keyfob.plugin import hooks
 from keyfob.testing import contract
@@ -116,7 +117,7 @@ def _member(name: str, value: Any) -> Iterator[str]:
         shown = _fenced(f"{name}: {function.__annotations__.get('return', '')}")
     else:
         shown = _code(function, name)
-    must = " Required." if hasattr(function, "required") else ""
+    must = " Required." if is_required(value) else ""
     yield f"\n#### `{name}`\n\n{shown}\n\n{_text(function)}{must}"
 
 

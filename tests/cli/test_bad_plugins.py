@@ -157,6 +157,23 @@ def test_what_needs_another_keyfob_says_how_to_get_it(keyfob, site, name):
 
 
 @pytest.mark.parametrize(
+    ("origin", "whence"),
+    [
+        ({"url": "file:///src/my%20plugin", "dir_info": {}}, "'/src/my plugin'"),
+        ({"url": "file:///src/plugin", "dir_info": {"editable": True}}, "--editable /src/plugin"),
+        ({"url": "https://example.com/plugin.whl", "archive_info": {}}, "kf-newer"),
+        ({}, "kf-newer"),
+    ],
+)
+def test_what_was_installed_from_a_folder_is_not_sought_by_its_name(keyfob, site, origin, whence):
+    """On an index, that may be anybody's."""
+    install(site, "newer", BAD["newer"])
+    (next(site.folder.glob("*.dist-info")) / "direct_url.json").write_text(json.dumps(origin), encoding="utf-8")
+    keyfob.configure(entries("newer"))
+    assert f"→ pip install --upgrade keyfob {whence}\n" in keyfob("token", "newer-entry").err
+
+
+@pytest.mark.parametrize(
     ("requires", "fits"),
     [
         ("keyfob", True),

@@ -167,7 +167,7 @@ def test_an_entry_point_with_an_attribute(home, site):
     assert reasons(home.host("")) == {("acme", "hmac"): "`kf_acme:Plugin` has to be the name of a module"}
 
 
-HEAD = "from keyfob.plugin import hookimpl, StaticAuth, State, NoOptions\n"
+HEAD = "from keyfob.plugin import *\n"
 BROKEN = {
     "import error": ("import no_such_module_kf", "kf_acme cannot be imported: ModuleNotFoundError: No module named"),
     "syntax": ("(", "kf_acme cannot be imported: SyntaxError"),
@@ -184,6 +184,16 @@ BROKEN = {
     "hook returns nothing": (HEAD + "@hookimpl\ndef keyfob_auth_plugins(): pass", "and returns something"),
     "hook yields": (HEAD + "@hookimpl\ndef keyfob_auth_plugins(): yield 1", "returned a generator, not a list"),
     "no plugin": (HEAD + "@hookimpl\ndef keyfob_auth_plugins(): return []", "returned no plugin with key `hmac`"),
+    "another key": (HEAD + "class P(StaticAuth[NoOptions]): key = 'hmca'\n"
+                    "@hookimpl\ndef keyfob_auth_plugins(): return [P()]", "no plugin with key `hmac`, but `hmca`"),
+    "no headers": (HEAD + "class P(StaticAuth[NoOptions]):\n  key = 'hmac'\n  def header(self, *_): return {}\n"
+                   "@hookimpl\ndef keyfob_auth_plugins(): return [P()]", "the plugin `hmac` has no method headers()"),
+    "no mint": (HEAD + "class P(MintingAuth[NoOptions]): key = 'hmac'\n"
+                "@hookimpl\ndef keyfob_auth_plugins(): return [P()]", "the plugin `hmac` has no method mint()"),
+    "no records": (HEAD + "class P(StoredAuth[NoOptions]): key = 'hmac'\n"
+                   "@hookimpl\ndef keyfob_auth_plugins(): return [P()]", "the plugin `hmac` has no method records()"),
+    "no signature": (HEAD + "class P(SigningAuth[NoOptions]): key = 'hmac'\n@hookimpl\n"
+                     "def keyfob_auth_plugins(): return [P()]", "`hmac` has no method sign() and signing_key()"),
     "a class": (HEAD + "class P(StaticAuth[NoOptions]): key = 'hmac'\n@hookimpl\ndef keyfob_auth_plugins(): return [P]",
                 "returned the class P, not an instance of it"),
     "no options": (HEAD + "class P(StaticAuth): key = 'hmac'\n@hookimpl\ndef keyfob_auth_plugins(): return [P()]",
@@ -223,6 +233,10 @@ class Options(BaseModel):
 
 class Plugin(StaticAuth[Options]):
     key = "hmac"
+
+    def headers(self, options, context):
+        return {}
+
     %s
 
 @hookimpl
@@ -241,8 +255,17 @@ METHODS = {
     "state returns nothing": ("def state(self, *_): return 'ready'", "state", "returned no State"),
     "state raises": ("def state(self, *_): raise KeyError('canary')", "state", "broke in state: KeyError"),
     "base_url raises": ("def base_url(self, *_): raise OSError('canary')", "base_url", "broke in base_url: OSError"),
-    "headers raises": ("def headers(self, *_): raise OSError('canary')", "credential", "no credential: OSError"),
-    "headers returns nothing": ("def headers(self, *_): pass", "credential", "no credential: TypeError"),
+    "headers raises": ("def headers(self, *_): raise OSError('canary')", "credential", "no credential: OSError at "),
+    "headers returns nothing": (
+        "def headers(self, *_): pass",
+        "credential",
+        "no credential: the headers are of type NoneType, not a mapping of names to values",
+    ),
+    "headers returns a number": (
+        "def headers(self, *_): return {'X-Canary': 5}",
+        "credential",
+        "no credential: the value of header X-Canary is of type int, not text",
+    ),
     "get returns nothing": (
         "def open(self, *_): return type('S', (), {'peek': lambda s: None, 'get': lambda s, rejected=None: None})()",
         "credential",
@@ -262,6 +285,16 @@ def test_a_plugin_that_breaks_later(home, site, method, part, says):
     assert "acme 1.0" in str(caught.value)
     assert says in str(caught.value)
     assert "canary" not in str(caught.value)
+
+
+def test_where_a_plugin_broke_is_told(home, site):
+    """In its own module, not in what it has called; of what was raised, the kind alone."""
+    site.install("acme", PARTS % "def headers(self, *_):\n        import json\n        json.loads('canary')")
+    line = PARTS[: PARTS.index("%s")].count("\n") + 3
+    with pytest.raises(PluginError) as caught:
+        home.provider(X).credential()
+    place = f"{site.folder / 'kf_acme.py'}:{line}"
+    assert str(caught.value) == f"acme 1.0: no credential: JSONDecodeError at {place}"
 
 
 def test_peek_never_raises(home, site):
@@ -291,7 +324,7 @@ def test_a_signer_stays_a_signer(home, site):
         return dict(signing.signer.sign(Unsigned(method, "https://x", {}, b""), signing.get()))
 
     assert sign("GET") == {"Signature": "https://x"}
-    for method, why in [("BAD", "OSError"), ("POST", "TypeError")]:
+    for method, why in [("BAD", "OSError"), ("POST", "the headers are of type int")]:
         with pytest.raises(PluginError, match=rf"acme 1\.0: no signature: {why}"):
             sign(method)
 
@@ -309,7 +342,9 @@ def test_a_message_that_repeats_the_value_is_not_repeated(home, site, secret, sa
 def test_a_validator_that_raises_anything(home, site):
     """Is the plugin's fault."""
     site.install("acme", PARTS % "pass")
-    with pytest.raises(PluginError, match=r"acme 1\.0: plugin `hmac` broke in its options: RuntimeError$"):
+    with pytest.raises(
+        PluginError, match=r"acme 1\.0: plugin `hmac` broke in its options: RuntimeError at .*kf_acme.py:\d+$"
+    ):
         _ = home.provider(X + "secret = 'raise'\n").options
 
 

@@ -30,8 +30,8 @@ def _is_login(rotation: Rotation, data: Data) -> bool:
         record = rotation.read(data)
     except UnsupportedLoginError:  # it is sound: what renews it must not be lost
         return True
-    texts = (record.token,) if record.secret is None else (record.token, record.secret)
-    times = (record.expires_at, record.issued_at)
+    texts: tuple[object, ...] = (record.token,) if record.secret is None else (record.token, record.secret)
+    times: tuple[object, ...] = (record.expires_at, record.issued_at)
     return (
         all(isinstance(text, str) and text.strip() for text in texts)
         and all(time is None or isinstance(time, int | float) for time in times)

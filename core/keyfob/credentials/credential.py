@@ -16,14 +16,25 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _BEARER = "Bearer "  # RFC 6750, section 2.1
 
 
+class NotHeadersError(TypeError):
+    """What should be headers is something else. Its text says what, and nothing of what is in it."""
+
+
 class SecretHeaders(Mapping[str, str]):
-    """Header names and values, read only. Printing it shows the names alone; names compare without case."""
+    """Header names and values, read only. Printing it shows the names alone; names compare without case.
+
+    Raises NotHeadersError, and IllegalHeaderError for what no header may hold.
+    """
 
     __slots__ = ("_values",)
 
     def __init__(self, values: Mapping[str, str]) -> None:
+        if not isinstance(values, Mapping):
+            raise NotHeadersError(f"the headers are of type {type(values).__name__}, not a mapping of names to values")
         self._values = dict(values)
         for name, value in self._values.items():
+            if not isinstance(value, str):
+                raise NotHeadersError(f"the value of header {name} is of type {type(value).__name__}, not text")
             check_header(name, value, f"the value of header {name}")
 
     def __getitem__(self, name: str) -> str:

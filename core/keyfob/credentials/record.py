@@ -109,6 +109,11 @@ def required(member: Member) -> Member:
     return member
 
 
+def is_required(member: object) -> bool:
+    """Whether it is one that was marked so: its author has still to write it. Of a property, its getter was."""
+    return hasattr(getattr(member, "fget", member), "required")
+
+
 class Records(Protocol):
     """What an auth plugin knows of the logins it stores, for one provider.
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.minting import MintingSource
+from keyfob.credentials.record import required
 from keyfob.credentials.signer import SigningSource
 from keyfob.credentials.source import CredentialSource, StaticSource
 from keyfob.errors import CredentialError
@@ -44,9 +45,10 @@ class StaticAuth(_Base[Options]):
     Write `key` and `headers`; raise a CredentialError where a value is missing.
     """
 
+    @required
     def headers(self, options: Options, context: Context) -> Mapping[str, str]:
         """The headers that authenticate a request, name → value. Called for each request: keep it cheap."""
-        raise NotImplementedError  # the author writes it; core says whose plugin has not
+        raise NotImplementedError  # the author writes it; core refuses a plugin without
 
     def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
         """A source that asks `headers` each time."""
@@ -60,9 +62,10 @@ class StoredAuth(_Base[Options]):
     Write `key` and `records`.
     """
 
+    @required
     def records(self, provider: ProviderInfo, options: Options, context: Context) -> Records:
         """What it knows of the logins of one provider. Does no I/O and asks nobody."""
-        raise NotImplementedError  # the author writes it; core says whose plugin has not
+        raise NotImplementedError  # the author writes it; core refuses a plugin without
 
 
 class _Kept(_Base[Options]):
@@ -81,13 +84,14 @@ class MintingAuth(_Kept[Options]):
     two calls for one provider at once.
     """
 
+    @required
     def mint(self, provider: ProviderInfo, options: Options, context: Context) -> Credential:
         """A new credential. May block; called in a thread.
 
         Raises CredentialError; what `context.environ` raises for a variable that is not set, and what `context.send`
         raises, need not be caught.
         """
-        raise NotImplementedError  # the author writes it; core says whose plugin has not
+        raise NotImplementedError  # the author writes it; core refuses a plugin without
 
     def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
         """A source that caches what `mint` returns."""
@@ -116,19 +120,21 @@ class SigningAuth(_Kept[Options]):
     bodies, and sends nothing where either raises.
     """
 
+    @required
     def signing_key(self, provider: ProviderInfo, options: Options, context: Context) -> SigningKey:
         """What to sign with. May block; called in a thread. Raises as `mint` of a MintingAuth does.
 
         When a variable of `context.environ` that it read has changed, it is called again.
         """
-        raise NotImplementedError  # the author writes it; core says whose plugin has not
+        raise NotImplementedError  # the author writes it; core refuses a plugin without
 
+    @required
     def sign(self, request: Unsigned, key: SigningKey, options: Options, context: Context) -> Mapping[str, str]:
         """The headers that sign this request, name → value. Called for each one, anew for each that is sent again.
 
         Does no I/O: an event loop may be waiting. key: what `signing_key` returned.
         """
-        raise NotImplementedError  # the author writes it; core says whose plugin has not
+        raise NotImplementedError  # the author writes it; core refuses a plugin without
 
     def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
         """A Signer that keeps what `signing_key` returns."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from contextlib import contextmanager
 from inspect import getattr_static
 from typing import TYPE_CHECKING, cast
 
-from keyfob.credentials.credential import Credential, SecretHeaders
-from keyfob.credentials.record import Records, Rotation, SignsIn
+from keyfob.credentials.credential import Credential, NotHeadersError, SecretHeaders
+from keyfob.credentials.record import Records, Rotation, SignsIn, is_required
 from keyfob.credentials.source import Signer
 from keyfob.errors import KeyfobError, PluginError
 
@@ -18,12 +20,16 @@ if TYPE_CHECKING:
     from keyfob.credentials.source import CredentialSource
 
 
+# The modules that stand between core and a plugin's own when its code is run.
+_BETWEEN = frozenset({"keyfob", "pydantic", "pluggy"}) | sys.stdlib_module_names
+
+
 @contextmanager
 def isolated(owner: str, doing: str, *, told: bool = False) -> Iterator[None]:
     """Turn what a plugin raises into a PluginError that says whose fault it is, and keeps the cause.
 
-    told: the exception's text is repeated; else it is not, for it may hold a secret, and the errors that a plugin may
-    raise by its contract are let through.
+    told: the exception's text is repeated; else it is not, for it may hold a secret, but where it came from; and the
+    errors that a plugin may raise by its contract are let through.
     """
     try:
         yield
@@ -32,8 +38,27 @@ def isolated(owner: str, doing: str, *, told: bool = False) -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, PluginError) or (isinstance(error, KeyfobError) and not told):
             raise
-        cause = f"{type(error).__name__}: {error}" if told else type(error).__name__
+        cause = f"{type(error).__name__}: {error}" if told else _untold(error)
         raise PluginError(f"{owner}: {doing}: {cause}", hint="keyfob plugins --check") from error
+
+
+def _untold(error: BaseException) -> str:
+    """What it is and where it came from, without its text; one that is raised by core tells all."""
+    return str(error) if isinstance(error, NotHeadersError) else f"{type(error).__name__}{_place(error)}"
+
+
+def _place(error: BaseException) -> str:
+    """` at FILE:LINE`, in the module of the plugin: the first that is run and is none of what it is called through.
+
+    What it has called in turn would say less to its author. "" where it was not run at all.
+    """
+    steps = [
+        (frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in _BETWEEN
+    ]
+    lines = [line for file, line in steps if file == steps[0][0]]
+    return f" at {steps[0][0]}:{lines[-1]}" if steps else ""
 
 
 def whole_records(records: object, owner: str) -> Records:
@@ -58,7 +83,7 @@ def _see_that_it_is(kind: type, records: object, owner: str) -> None:
 def _has(subject: object, name: str) -> bool:
     """Whether it has that member, of its own where it is required; a property is not asked for its value."""
     member = getattr_static(subject, name, _has)
-    return member is not _has and not hasattr(getattr(member, "fget", member), "required")
+    return member is not _has and not is_required(member)
 
 
 class IsolatedSource:

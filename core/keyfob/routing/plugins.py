@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
@@ -14,9 +15,10 @@ from keyfob import __version__
 from keyfob.config.builtin import Base
 from keyfob.config.places import site_folders
 from keyfob.config.schema import table_schema
+from keyfob.credentials.record import is_required
 from keyfob.errors import PluginError
 from keyfob.lazy import lazy
-from keyfob.plugin import AuthPlugin, hooks
+from keyfob.plugin import AuthPlugin, StaticAuth, hooks
 from keyfob.routing.builtin import MODULES, TABLES
 from keyfob.routing.installed import Declaration, canonical
 from keyfob.routing.isolation import isolated
@@ -226,7 +228,7 @@ def _chosen(offered: object, key: str, who: str) -> AuthPlugin[Any]:
         raise PluginError(f"{who} returned a {type(offered).__name__}, not a list")
     plugin = next((plugin for plugin in offered if getattr(plugin, "key", None) == key), None)
     if plugin is None:
-        raise PluginError(f"{who} returned no plugin with key `{key}`")
+        raise PluginError(f"{who} returned no plugin with key `{key}`{_instead(offered)}")
     if isinstance(plugin, type):
         raise PluginError(f"{who} returned the class {plugin.__name__}, not an instance of it")
     options = getattr(plugin, "options", None)
@@ -234,4 +236,20 @@ def _chosen(offered: object, key: str, who: str) -> AuthPlugin[Any]:
         raise PluginError(f"{who}: the plugin `{key}` has no pydantic model as its options")
     if not callable(getattr(plugin, "open", None)) and not callable(getattr(plugin, "records", None)):
         raise PluginError(f"{who}: the plugin `{key}` has no method open or records")
+    unwritten = _unwritten(type(plugin))
+    if unwritten:
+        raise PluginError(f"{who}: the plugin `{key}` has no method {' and '.join(unwritten)}")
     return cast("AuthPlugin[Any]", plugin)
+
+
+def _instead(offered: Iterable[object]) -> str:
+    """The keys of the plugins that are there, as the end of a sentence."""
+    keys = [f"`{key}`" for plugin in offered if isinstance(key := getattr(plugin, "key", None), str)]
+    return f", but {' and '.join(keys)}" if keys else ""
+
+
+def _unwritten(kind: type) -> list[str]:
+    """The methods that its base class calls and leaves to its author; with an `open` of its own it may need none."""
+    if getattr(getattr(kind, "open", StaticAuth), "__module__", None) != StaticAuth.__module__:
+        return []
+    return [f"{name}()" for name in dir(kind) if is_required(getattr_static(kind, name))]

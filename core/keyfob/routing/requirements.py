@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from keyfob import __version__
+from keyfob.credentials.exchange import json_object
 from keyfob.errors import PluginError
 from keyfob.routing.installed import canonical, head
 
@@ -34,7 +38,26 @@ def see_that_it_fits(declaration: Declaration) -> None:
 
 def mended(declaration: Declaration) -> str:
     """The command that brings a distribution and keyfob in accord."""
-    return f"pip install --upgrade keyfob {declaration.distribution}"
+    return f"pip install --upgrade keyfob {_whence(declaration)}"
+
+
+def _whence(declaration: Declaration) -> str:
+    """What pip gets a distribution by: its name, or the folder or file that it was installed from (PEP 610).
+
+    On an index, the name of one that is developed here may be anybody's.
+    """
+    from urllib.request import url2pathname
+
+    try:
+        with open(os.path.join(declaration.folder, "direct_url.json"), "rb") as file:
+            origin = json_object(file.read())
+    except OSError:
+        return declaration.distribution
+    url, folder = urlsplit(str(origin.get("url"))), origin.get("dir_info")
+    if url.scheme != "file":
+        return declaration.distribution
+    editable = isinstance(folder, dict) and folder.get("editable") is True
+    return ("--editable " if editable else "") + shlex.quote(url2pathname(url.path))
 
 
 def _required(declaration: Declaration) -> list[str]:
