@@ -16,12 +16,12 @@ from keyfob.errors import DamagedLoginError, LockedError, PolicyError, SignInErr
 from keyfob.signin import sign_in
 from keyfob.stores.file import FileStore
 from keyfob.testing.issuer import Issuer
+from keyfob.testing.person import Person as AnyPerson
 
 from .homes import home as home  # a fixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from threading import Event
 
     from keyfob.signin import SignedIn
 
@@ -30,18 +30,15 @@ if TYPE_CHECKING:
 LAB = '[model_providers.x]\nbase_url = "https://llm.example/v1"\nrequires_openai_auth = true\n'
 
 
-class Person:
-    """Enters a code at once; shown: what they were asked to do. meanwhile: what happens then."""
+class Person(AnyPerson):
+    """Enters a code at once, and has no browser. meanwhile: what happens as soon as they are shown anything."""
 
     def __init__(self) -> None:
-        self.shown: list[str] = []
+        super().__init__()
         self.meanwhile: Callable[[], object] = lambda: None
 
-    def say(self, message: str) -> None:
-        """Nobody reads it."""
-
     def show(self, line: str) -> None:
-        self.shown.append(line)
+        super().show(line)
         if len(self.shown) == 1:
             self.meanwhile()
 
@@ -49,17 +46,7 @@ class Person:
         self.shown.append(url)
         raise KeyboardInterrupt
 
-    def secret(self, what: str, whom: str) -> str:
-        raise AssertionError
-
-    def wait(
-        self,
-        seconds: float,
-        *,
-        left: float,
-        done: Event | None = None,
-        typed: Callable[[str], str | None] | None = None,
-    ) -> None:
+    def wait(self, seconds: float, **_: object) -> None:
         raise AssertionError
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -12,10 +11,10 @@ import pytest
 from keyfob.credentials.exchange import Answer, Exchange, UnansweredError, UnreachableError
 from keyfob.errors import DeniedError, ExpiredSignInError, SignInError
 from keyfob.plugin.oauth import BASIC, POST, Client, Prompt, device_tokens, fault_of, invite, prompt_of
+from keyfob.testing import Person
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from threading import Event
+    from collections.abc import Mapping
 
 DEVICE_CODE = "device-code-that-nobody-may-see"
 PROMPT = {"device_code": DEVICE_CODE, "user_code": "WDJB-MJHT", "verification_uri": "https://sso.example/device"}
@@ -23,39 +22,18 @@ TOKENS = {"access_token": "at", "token_type": "Bearer"}
 ENDPOINT, TOKEN_ENDPOINT = "https://sso.example/device/code", "https://sso.example/token"
 
 
-@dataclass
-class Waiting:
+class Waiting(Person):
     """Whose time passes only while they wait, or sleep. asleep: seconds that the machine sleeps in each wait."""
 
-    now: float = 1_000_000.0
-    asleep: float = 0.0
-    told: list[str] = field(default_factory=list)
-    shown: list[str] = field(default_factory=list)
-    waits: list[tuple[float, float]] = field(default_factory=list)
+    def __init__(self, asleep: float = 0.0) -> None:
+        super().__init__()
+        self.now, self.asleep = 1_000_000.0, asleep
+        self.waits: list[tuple[float, float]] = []
 
     def clock(self) -> float:
         return self.now
 
-    def say(self, message: str) -> None:
-        self.told.append(message)
-
-    def show(self, line: str) -> None:
-        self.shown.append(line)
-
-    def visit(self, url: str, port: int) -> None:
-        raise AssertionError
-
-    def secret(self, what: str, whom: str) -> str:
-        raise AssertionError
-
-    def wait(
-        self,
-        seconds: float,
-        *,
-        left: float,
-        done: Event | None = None,
-        typed: Callable[[str], str | None] | None = None,
-    ) -> None:
+    def wait(self, seconds: float, *, left: float, **_: object) -> None:
         self.waits.append((seconds, left))
         self.now += seconds + self.asleep
 
@@ -93,9 +71,9 @@ def test_the_person_is_shown_where_to_go_and_what_to_enter() -> None:
     person, server = Waiting(), Server({"expires_in": 600, "verification_uri_complete": "https://x"}, PENDING, GRANTED)
     assert server.signs_in(person) == TOKENS
     assert person.shown == ["https://sso.example/device", "WDJB-MJHT"]
-    assert any("10 minutes" in each for each in person.told)
-    assert "only if you started this yourself" in person.told[-1]
-    assert DEVICE_CODE not in repr((person, server.asked))
+    assert any("10 minutes" in each for each in person.said)
+    assert "only if you started this yourself" in person.said[-1]
+    assert DEVICE_CODE not in repr((vars(person), server.asked))
     first, *polls = [(each.url, dict(parse_qsl(each.body.decode()))) for each in server.asked]
     assert first == (ENDPOINT, {"client_id": "cli", "scope": "api"})
     poll = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "client_id": "cli"}
@@ -149,7 +127,7 @@ def test_an_issuer_out_of_reach_is_asked_less_often_until_it_is_back() -> None:
     polls = (PENDING, away, silent, away, away, away, PENDING, away, GRANTED)
     Server({}, *polls).signs_in(person)
     assert waits(person) == [5, 10, 20, 40, 60, 60, 5, 10]
-    assert [each for each in person.told if "sso.example" in each] == [f"{away}; it is asked again"] * 2
+    assert [each for each in person.said if "sso.example" in each] == [f"{away}; it is asked again"] * 2
 
 
 def test_a_gateway_that_is_busy_is_asked_later() -> None:
@@ -158,7 +136,7 @@ def test_a_gateway_that_is_busy_is_asked_later() -> None:
     busy = [(429, "slow", 90.0), (503, "<html>"), PENDING, (500, {"error": "server_error"}, 86_400.0), (502, {})]
     assert Server({}, *busy, GRANTED).signs_in(person) == TOKENS
     assert waits(person) == [90, 60, 5, 300, 60]
-    assert "sso.example answered 429; it is asked again" in person.told
+    assert "sso.example answered 429; it is asked again" in person.said
     with pytest.raises(SignInError, match="answered 500: invalid_grant"):
         Server({}, (500, {"error": "invalid_grant"})).signs_in(person)
     with pytest.raises(ExpiredSignInError):
@@ -265,6 +243,6 @@ def test_how_long_a_code_is_good_is_told(seconds: object, told: str) -> None:
     person = Waiting()
     prompt = prompt_of({**PROMPT, "expires_in": seconds}, "sso.example")
     invite(prompt, person)
-    assert any(told in each for each in person.told)
+    assert any(told in each for each in person.said)
     assert "WDJB" not in repr(prompt)
     assert isinstance(prompt, Prompt)
