@@ -57,9 +57,9 @@ class Aws(SigningAuth[Options]):
             return SigningKey(None, headers={"Authorization": f"Bearer {token}"})
         with _told(provider, options):
             found = _session(options, context).get_credentials()
-            if found is None:
+            frozen = found and found.get_frozen_credentials()
+            if not frozen or not all(map(str.strip, frozen[:2])):  # botocore takes a blank for a key
                 raise NoCredentialsError
-            frozen = found.get_frozen_credentials()
         ends = getattr(found, "_expiry_time", None)  # botocore has no public name for it; max_age serves without it
         secret = (frozen, _endpoint(provider).removesuffix("-runtime"), _region(provider, options, context))
         return SigningKey(secret, expires_at=ends.timestamp() if ends else None)

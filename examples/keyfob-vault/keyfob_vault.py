@@ -65,8 +65,7 @@ class Vault(MintingAuth[Options]):
     key = "vault"
 
     def max_age(self, options: Options) -> float:
-        """The option, for a key without a lease."""
-        return options.max_age
+        return options.max_age  # of a key without a lease
 
     def mint(self, provider: ProviderInfo, options: Options, context: Context) -> Credential:
         """The key as it is now."""
@@ -82,7 +81,7 @@ class Vault(MintingAuth[Options]):
             message = f"{provider.id}: Vault has no text in the field {options.field} of {options.below()}"
             raise MissingCredentialError(message, hint=f"vault kv get -mount={options.mount} {options.path}")
         # A lease ends with the token that took it out, whatever it says itself.
-        lives = [lease, life] if answer["lease_id"] else [lease]
+        lives = [lease, life] if answer.get("lease_id") else [lease]
         ends = [expiry({"expires_in": seconds}, now) for seconds in lives if seconds]
         expires_at = min(filter(None, ends), default=None)
         headers = {options.header: key} if options.header else {"Authorization": f"Bearer {key}"}
@@ -92,10 +91,12 @@ class Vault(MintingAuth[Options]):
 def _secret(options: Options, environ: Mapping[str, str]) -> str:
     """The secret id of AppRole, or the token: the variable's, else of the file that `vault login` writes."""
     if options.role_id:
-        return environ[options.secret_id_env]
+        if not (secret := environ[options.secret_id_env].strip()):
+            raise MissingCredentialError(f"{options.secret_id_env} is empty")
+        return secret
     home = environ.get("HOME") or environ.get("USERPROFILE") or "/"
     try:
-        return environ.get("VAULT_TOKEN") or Path(home, ".vault-token").read_text("utf-8").strip()
+        return environ.get("VAULT_TOKEN", "").strip() or Path(home, ".vault-token").read_text("utf-8").strip()
     except (OSError, ValueError):
         raise MissingCredentialError("VAULT_TOKEN is not set, and nobody is signed in", hint="vault login") from None
 
