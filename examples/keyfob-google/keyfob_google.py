@@ -68,7 +68,7 @@ class Google(MintingAuth[Options]):
             credentials.refresh(request)
             until = credentials.expiry and credentials.expiry.replace(tzinfo=UTC)  # which it is, and does not say
             left = until and until.timestamp() - time.time()  # by the clock that google-auth counts from
-            headers = {"Authorization": f"Bearer {credentials.token}"}
+            headers = {"Authorization": "Bearer " + credentials.token}  # a TypeError where it is none
             if payer := options.quota_project or credentials.quota_project_id:
                 headers["x-goog-user-project"] = payer
             return Credential(headers, expires_at=left and context.clock() + left, token=credentials.token)

@@ -55,7 +55,7 @@ class IssuerOptions(Options):
 def value_of(options: Options, context: Context) -> str:
     """The variable's value. Raises MissingCredentialError, IllegalHeaderError."""
     value = context.environ.get(options.key_env, "")
-    if not value:
+    if not value.strip():
         raise MissingCredentialError(f"{options.key_env} is not set")
     if illegal_part(value):
         raise IllegalHeaderError(f"the value of {options.key_env} cannot stand in a header")

@@ -104,6 +104,14 @@ class Unnamed(Static):
             raise CredentialError("something is not set") from None
 
 
+class TakesBlanks(Static):
+    key = "blank-variables-are-refused"
+
+    def headers(self, options: Options, context: Context) -> Mapping[str, str]:
+        given = context.environ[options.key_env].strip()
+        return super().headers(options, context) if given else {"X-Key": "anonymous"}
+
+
 class NewEachTime(HeldSource):
     """Never returns the same object."""
 
@@ -219,7 +227,7 @@ def _work() -> None:
 def keyfob_auth_plugins() -> Sequence[AuthPlugin[Any]]:
     """One for each rule that is about such plugins."""
     kinds = (
-        NoSchema, KeepsSlips, OpensWithWork, Raises, StateWithWork, ReadsOnce, Unnamed, Forgets, Tells, Travels,
-        Quotes, Logs, WrongHeader, PhonesHome, Cuts, SignsWithWork, SignsAnything,
+        NoSchema, KeepsSlips, OpensWithWork, Raises, StateWithWork, ReadsOnce, Unnamed, TakesBlanks, Forgets, Tells,
+        Travels, Quotes, Logs, WrongHeader, PhonesHome, Cuts, SignsWithWork, SignsAnything,
     )  # fmt: skip
     return [kind() for kind in kinds]

@@ -68,7 +68,11 @@ class Opening:
         for name in trial.environ:
             if name not in optional:
                 _see_that_it_is_missed(trial.provider(trial.without(name)), name)
-        for name in set(trial.private) - set(optional):
+
+    @rule("static")
+    def test_blank_variables_are_refused(self, trial: Trial, optional: tuple[str, ...]) -> None:
+        """A variable that was exported empty is no secret: what is made of it authenticates nobody."""
+        for name in sorted({*trial.private} - {*optional}):
             _see_that_blank_is_none(trial.provider({**trial.environ, name: " "}), name)
 
     @rule()
