@@ -73,7 +73,7 @@ class Signing:
         """Announce that the provider has refused it, and there is no other; of each credential once."""
         which, mine = id(credential), object()  # a plugin's may be equal to others, or have no hash
         if self._refused.setdefault(which, mine) is mine:
-            finalize(credential, self._refused.pop, which).atexit = False
+            finalize(credential, self._refused.pop, which, None).atexit = False
             self._announce("refused", code="status-401")
 
     def see_that_it_belongs_here(self, credential: Credential) -> None:
