@@ -509,7 +509,7 @@ def test_what_has_to_be_taken_back_by_hand_can_be(keyfob):
     text = got(edited)
     assert "keyfob uninstall claude-code corp" in install(keyfob, "claude-code", "corp", code=2).err
     record = path(keyfob, "keyfob/installed/claude-code")
-    assert f"what it had replaced is in {record}" in uninstall(keyfob, "claude-code", code=2).err
+    assert f"what it had replaced, is in {record}" in uninstall(keyfob, "claude-code", code=2).err
     assert got(edited) == text
     assert f"echo {SECRET}" in got(record)
     settings(keyfob, '{"theme": "dark"}')

@@ -66,9 +66,9 @@ class Done:
         before = taken_back(text, self.hunks)
         if before is not None and self._is_right(file, before, tool):
             return self._edit(text, before, tool)
-        changed = [".".join(map(toml_key, each.path)) for each in self.changes if not is_done(file.says, [each])]
         if file.revert(self.changes):
             return self._edit(text, file.text, tool)
+        changed = [".".join(map(toml_key, each.path)) for each in self.changes if not is_done(file.says, [each])]
         what = f" ({', '.join(changed)})" if changed else ""
         message = f"what was installed is not there any more as it was written{what}, and cannot be taken back exactly"
         raise CannotTakeBackError.of([Fault(message, "take it back by hand", path=self.path)])

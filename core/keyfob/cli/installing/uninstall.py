@@ -53,7 +53,7 @@ def _edits(
     except CannotTakeBackError:
         if not options.json:
             show([Edit(done.path, new, old) for done in each.files for old, new in done.hunks], session, _OURS)
-        session.terminal.note(f"that is what was installed; what it had replaced is in {installations.path}")
+        session.terminal.note(f"what was installed, and what it had replaced, is in {installations.path}")
         raise
 
 
