@@ -83,6 +83,6 @@ def plugins_of(plugin: AuthPlugin[Any]) -> Plugins:
     return found
 
 
-def declared_here(key: str, module: str) -> Declaration:
-    """The declaration of a plugin that no distribution declares."""
-    return Declaration("keyfob.auth", key, module, "given", "0", "")
+def declared_here(key: str, module: str, group: str = "keyfob.auth") -> Declaration:
+    """The declaration of a plugin, or of what else the group is of, that no distribution declares."""
+    return Declaration(group, key, module, "given", "0", "")

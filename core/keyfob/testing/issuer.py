@@ -19,19 +19,17 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import ceil
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import parse_qsl
 
 from keyfob.testing.answers import Answer, Received
-from keyfob.testing.listener import Listener
-from keyfob.testing.openai_api import content_of
+from keyfob.testing.listener import Served
 from keyfob.testing.sign_in import EXCHANGE, SignIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keyfob.testing import answers
-    from keyfob.testing.openai_api import Content
 
     Scripted = answers.Scripted | Callable[["Issuer", dict[str, Any]], answers.Scripted]
 
@@ -72,7 +70,7 @@ class Presented:
     """None if the script says to hang or to close instead."""
 
 
-class Issuer:
+class Issuer(Served):
     """An issuer on 127.0.0.1, for `with`.
 
     lifetime: seconds that its access tokens live. reuse: what a refresh token that was spent before gets: `refuse`
@@ -113,20 +111,7 @@ class Issuer:
         self._lock = threading.Lock()
         self._count = 0
 
-    def __enter__(self) -> Self:
-        self._listener = Listener(0, self._decide, _content)
-        self._listener.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.stop()
-
     # Where it is
-
-    @property
-    def url(self) -> str:
-        """Its origin."""
-        return f"http://127.0.0.1:{self._listener.server_address[1]}"
 
     @property
     def environ(self) -> dict[str, str]:
@@ -304,7 +289,3 @@ def _fields(received: Received) -> dict[str, Any]:
     except ValueError:
         return dict(parse_qsl(text, keep_blank_values=True))
     return found if isinstance(found, dict) else {}
-
-
-def _content(answer: Answer, received: Received) -> Content:
-    return content_of(replace(answer, body={}) if answer.body is None else answer, received, "")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+from abc import ABC, abstractmethod
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from keyfob.testing.answers import Received
-from keyfob.testing.openai_api import EVENT_STREAM, headers_of, pieces_of
+from keyfob.testing.openai_api import EVENT_STREAM, content_of, headers_of, pieces_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -77,6 +79,31 @@ class Listener(ThreadingTCPServer):
         # A client that leaves, or our own stop, is no fault; an exception of `decide` is, and is printed.
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
+
+
+class Served(ABC):
+    """An issuer that listens on a port of its own, for `with`. What is derived from it decides what to answer."""
+
+    def __enter__(self) -> Self:
+        self._listener = Listener(0, self._decide, _content)
+        self._listener.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.stop()
+
+    @property
+    def url(self) -> str:
+        """Its origin."""
+        return f"http://127.0.0.1:{self._listener.server_address[1]}"
+
+    @abstractmethod
+    def _decide(self, received: Received) -> Answer:
+        """What to answer; without a body, an empty document is sent."""
+
+
+def _content(answer: Answer, received: Received) -> Content:
+    return content_of(replace(answer, body={}) if answer.body is None else answer, received, "")
 
 
 def _hang_up(connection: socket.socket) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from keyfob.testing.answers import Answer
-from keyfob.testing.listener import Listener
-from keyfob.testing.openai_api import content_of
+from keyfob.testing.listener import Served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keyfob.testing.answers import Received
-    from keyfob.testing.openai_api import Content
 
     Speak = Callable[["NastyIssuer", Received], Answer]
     """How an issuer answers a request in its own words. It calls `grant` or `renew` where it gives a token."""
@@ -30,7 +28,7 @@ class Grant:
     expires_in: Any = 3600
 
 
-class NastyIssuer:
+class NastyIssuer(Served):
     """An issuer on 127.0.0.1, for `with`.
 
     speak: its dialect. expires_in: what it says of the tokens to come. delay: seconds before each answer that gives
@@ -55,19 +53,6 @@ class NastyIssuer:
         self._current: set[str] = set()
         self._made = 0
         self._one_at_a_time = threading.Lock()
-
-    def __enter__(self) -> Self:
-        self._listener = Listener(0, self._decide, _content)
-        self._listener.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.stop()
-
-    @property
-    def url(self) -> str:
-        """Its origin."""
-        return f"http://127.0.0.1:{self._listener.server_address[1]}"
 
     @property
     def token_url(self) -> str:
@@ -136,7 +121,3 @@ def rfc6749(issuer: NastyIssuer, asked: Received) -> Answer:
         return Answer(400, body={"error": "invalid_grant"})
     document = {"access_token": given.token, "token_type": "Bearer", "refresh_token": given.refresh_token}
     return Answer(body=document if given.expires_in is None else {**document, "expires_in": given.expires_in})
-
-
-def _content(answer: Answer, received: Received) -> Content:
-    return content_of(replace(answer, body={}) if answer.body is None else answer, received, "")

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import pytest
 
-from keyfob.config.places import Places
 from keyfob.errors import ConfigError, CredentialError, NotSignedInError
 from keyfob.lazy import lazy
 from keyfob.plugin import fault_of
-from keyfob.routing.installed import Declaration
-from keyfob.routing.plugins import Plugins
 from keyfob.testing.contract.declaring import Declaring
 from keyfob.testing.contract.rule import rule, see
-from keyfob.testing.hosts import GivenHost
+from keyfob.testing.contract.trial import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,15 +33,9 @@ class Shipped:
 
     def provider(self, environ: Mapping[str, str] | None = None) -> Provider:
         """The provider, for whoever has exported that, by default all that it takes, and has configured nothing."""
-        places = Places(
-            self.folder, system=os.path.join(self.folder, "system"), cache=os.path.join(self.folder, "cache")
-        )
-        plugins = (
-            None if self._module is None else Plugins([Declaration(_GROUP, self.id, self._module, "given", "0", "")])
-        )
-        data = {"cli_auth_credentials_store": "file"}
         environ = self.environ if environ is None else environ
-        return GivenHost(data, environ, plugins=plugins, places=places).provider(self.id)
+        data = {"cli_auth_credentials_store": "file"}
+        return host_of(self.folder, data, environ, self._module, (self.id,), _GROUP).provider(self.id)
 
     @lazy
     def loaded_from(self) -> str:
