@@ -631,4 +631,4 @@ def test_without_pyyaml_it_is_said_what_to_install(keyfob, monkeypatch):
     """keyfob itself does not depend on it."""
     monkeypatch.setitem(sys.modules, "yaml", None)
     put(path(keyfob), OTHERS)
-    assert "pip install 'keyfob[kubectl]'" in install(keyfob, "kubectl", "corp", code=2).err
+    assert "pip install PyYAML" in install(keyfob, "kubectl", "corp", code=2).err

@@ -155,9 +155,7 @@ def _yaml() -> Any:
     try:
         import yaml
     except ImportError:
-        raise UsageError(
-            "a kubeconfig is YAML, and PyYAML is not installed", hint="pip install 'keyfob[kubectl]'"
-        ) from None
+        raise UsageError("a kubeconfig is YAML, and PyYAML is not installed", hint="pip install PyYAML") from None
     return yaml
 
 
