@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pydantic import BaseModel, Field
-
 from keyfob.plugin import (
     ConfigError,
     Context,
@@ -21,6 +19,7 @@ from keyfob.plugin import (
     Unsigned,
     hookimpl,
 )
+from pydantic import BaseModel, Field
 
 _HINT = "aws configure sso, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _BEARER = "AWS_BEARER_TOKEN_BEDROCK"

@@ -8,8 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from keyfob.plugin import (
     AuthPlugin,
     Context,
@@ -25,6 +23,7 @@ from keyfob.plugin import (
     UnreachableError,
     hookimpl,
 )
+from pydantic import BaseModel, ConfigDict, Field
 
 _TENANT, _CLIENT = "AZURE_TENANT_ID", "AZURE_CLIENT_ID"
 _SECRET, _CERTIFICATE, _WORKLOAD = "client secret", "client certificate", "workload identity"

@@ -12,8 +12,6 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from keyfob.plugin import (
     AuthPlugin,
     ConfigError,
@@ -29,6 +27,7 @@ from keyfob.plugin import (
     UnreachableError,
     hookimpl,
 )
+from pydantic import BaseModel, ConfigDict, Field
 
 _MACHINE = "the metadata server"
 _LOGIN = "gcloud auth application-default login"

@@ -6,8 +6,6 @@ import hmac
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-
 from keyfob.plugin import (
     Context,
     CredentialError,
@@ -19,6 +17,7 @@ from keyfob.plugin import (
     Unsigned,
     hookimpl,
 )
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _DERIVED = "@method|@target-uri|@authority|@scheme|@request-target|@path|@query"  # RFC 9421, section 2.2
 _COMPONENTS = ("@method", "@target-uri", "content-digest")

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from keyfob.plugin import (
     AuthPlugin,
     Context,
@@ -20,6 +18,7 @@ from keyfob.plugin import (
     hookimpl,
 )
 from keyfob.plugin.oauth import expiry
+from pydantic import BaseModel, ConfigDict, Field
 
 # What hvac or requests raises → what it means, while `{at}` is read, and the command that tells more.
 _MEANINGS = {

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import keyfob_audit
 import pytest
-
 from keyfob.plugin import Event
 
 KEY = "sk-canary-0123456789"

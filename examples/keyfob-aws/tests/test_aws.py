@@ -13,6 +13,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import keyfob
+import keyfob.httpx
+import keyfob.httpx2
 import pytest
 from awscrt.auth import (  # type: ignore[import-untyped]
     AwsCredentialsProvider,
@@ -21,10 +24,6 @@ from awscrt.auth import (  # type: ignore[import-untyped]
     aws_sign_request,
 )
 from awscrt.http import HttpHeaders, HttpRequest  # type: ignore[import-untyped]
-
-import keyfob
-import keyfob.httpx
-import keyfob.httpx2
 from keyfob.config.places import Places
 from keyfob.plugin import ConfigError, CredentialError, Unsigned
 from keyfob.testing import Answer, ModelServer, Received

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import trustme
 from entra import Entra
-
 from keyfob import Host
 from keyfob.testing import Answer
 

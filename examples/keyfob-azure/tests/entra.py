@@ -10,7 +10,6 @@ from threading import Thread
 from typing import Self
 
 import trustme
-
 from keyfob.testing import Answer, ModelServer, Received
 
 DESCRIPTION = "/contoso/v2.0/.well-known/openid-configuration"

@@ -9,13 +9,12 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import jwt
+import keyfob.httpx
 import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509 import load_pem_x509_certificate
 from entra import Entra, granted, managed, refused
-
-import keyfob.httpx
 from keyfob import Host
 from keyfob.errors import CredentialError, MissingCredentialError
 from keyfob.testing import Answer, ModelServer

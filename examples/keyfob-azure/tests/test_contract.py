@@ -8,7 +8,6 @@ from threading import Thread
 import pytest
 import trustme
 from entra import DESCRIPTION, TOKEN, Tls
-
 from keyfob.testing.contract import Answer, Contract, NastyIssuer, Received
 from keyfob.testing.contract.trial import Trial
 

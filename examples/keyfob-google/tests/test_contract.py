@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from conftest import ServiceAccount
-
 from keyfob.testing.contract import Contract, NastyIssuer
 
 

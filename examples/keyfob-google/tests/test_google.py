@@ -10,13 +10,12 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import parse_qs
 
+import keyfob.httpx
 import pytest
 import trustme
 from conftest import ServiceAccount
 from cryptography.hazmat.primitives import serialization
 from google_server import Proxy
-
-import keyfob.httpx
 from keyfob import Host
 from keyfob.errors import ConfigError, CredentialError
 from keyfob.testing import Answer, ModelServer, Received

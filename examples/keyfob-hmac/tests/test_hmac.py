@@ -6,6 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import keyfob
+import keyfob.httpx
+import keyfob.httpx2
 import pytest
 from http_message_signatures import (
     HTTPMessageVerifier,
@@ -14,14 +17,10 @@ from http_message_signatures import (
     VerifyResult,
     algorithms,
 )
-from keyfob_hmac import Hmac, Options
-
-import keyfob
-import keyfob.httpx
-import keyfob.httpx2
 from keyfob.config.places import Places
 from keyfob.plugin import ConfigError, Context, CredentialError, ProviderInfo, Unsigned
 from keyfob.testing import ModelServer, Received
+from keyfob_hmac import Hmac, Options
 
 SECRET = "canary-of-the-team-with-32-letters"
 EVERYTHING = [

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import keyfob_litellm
 import pytest
-
 from keyfob.testing import ModelServer
 
 if TYPE_CHECKING:

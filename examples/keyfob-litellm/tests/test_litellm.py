@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import keyfob
 import keyfob_litellm
 import pytest
-
-import keyfob
 from keyfob.config.places import Places
 from keyfob.errors import ConfigError, MissingCredentialError
 from keyfob.testing import ModelServer

@@ -6,9 +6,8 @@ import time
 from typing import Any
 
 import pytest
-from keyfob_vault import Options, Vault
-
 from keyfob.plugin import Context, CredentialError, MissingCredentialError, ProviderInfo
+from keyfob_vault import Options, Vault
 
 CORP = ProviderInfo("corp", "corp", "https://llm.example.com/v1")
 POLICY = """
