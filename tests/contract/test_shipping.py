@@ -39,6 +39,12 @@ def test_each_rule_finds_the_entry_that_breaks_it_and_no_other(tmp_path: Path, r
     assert said[rule].startswith(f"rule {rule}: ")
 
 
+def test_what_sounds_secret_in_headers_and_query_is_named(tmp_path: Path) -> None:
+    """As where a user's entry decides about it, and nothing beside it."""
+    said = verdicts(tmp_path, "it-ships-no-secret")["it-ships-no-secret"]
+    assert said.endswith("the value of what sounds like a secret: token, x-goog-api-key")
+
+
 def test_a_sound_entry_keeps_them_all(tmp_path: Path) -> None:
     """With the variable that it takes."""
     assert verdicts(tmp_path, "sound") == {}

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from keyfob.cli.text import Cell
 from keyfob.cli.trial import LIMIT, problems
 from keyfob.errors import EXIT_OK, EXIT_REFUSED
-from keyfob.routing.installed import Declaration
 
 if TYPE_CHECKING:
     import argparse
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from keyfob.cli.commands import Parser
     from keyfob.cli.run import Session
+    from keyfob.routing.installed import Declaration
     from keyfob.routing.plugins import Plugins
 
 _HEAD = ("KIND", "NAME", "DISTRIBUTION", "VERSION", "STATE")
@@ -59,14 +59,12 @@ def run(options: argparse.Namespace, session: Session) -> int:
 
 
 def _listed(plugins: Plugins) -> list[Listed]:
-    from keyfob import __version__
-    from keyfob.routing.builtin import MODULES
+    from keyfob.routing.builtin import MODULES, declaration
     from keyfob.routing.requirements import unmet
 
-    own = [Declaration("keyfob.auth", key, module, "keyfob", __version__, "") for key, module in MODULES.items()]
     return [
-        *(Listed(declaration, built_in=True) for declaration in own),
-        *(Listed(declaration, refused=unmet(declaration)) for declaration in plugins.accepted),
+        *(Listed(declaration(key), built_in=True) for key in MODULES),
+        *(Listed(accepted, refused=unmet(accepted)) for accepted in plugins.accepted),
         *(Listed(refusal.declaration, refused=refusal.reason) for refusal in plugins.refused),
     ]
 

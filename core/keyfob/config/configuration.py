@@ -36,6 +36,11 @@ _SECRET = re.compile("auth|cookie|credential|key|pass|secret|session|sig|token",
 _FORCED = ("forced_login_method", "forced_chatgpt_workspace_id")
 
 
+def sounds_secret(name: str) -> bool:
+    """Whether a header, a parameter or a variable is called as those are that hold a secret."""
+    return _SECRET.search(name) is not None
+
+
 def _is_table(value: object) -> bool:
     return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
 
@@ -44,8 +49,7 @@ def _decisive(key: str, value: object) -> Iterator[KeyPath]:
     """The paths in this key of an entry that lead or authenticate its requests; of additions, those that sound so."""
     if key in _ADDITIONS and isinstance(value, dict):
         for name, held in value.items():
-            words = f"{name} {held}" if key == "env_http_headers" else name
-            if _SECRET.search(words):
+            if sounds_secret(f"{name} {held}" if key == "env_http_headers" else name):
                 yield key, name
     elif key in _DECISIVE or _is_table(value):
         yield (key,)

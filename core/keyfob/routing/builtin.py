@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from keyfob import __version__
 from keyfob.config.builtin import IDS
 from keyfob.config.models import ProviderEntry
+from keyfob.routing.installed import Declaration
 
 # Plugin key → module. An entry point of an installed distribution can never take one of these keys.
 MODULES = {
@@ -29,3 +31,8 @@ TABLES = frozenset({"oauth"})
 # `aws` is Codex's word too, but keyfob has no code for it: a plugin may claim it.
 RESERVED_KEYS = frozenset(ProviderEntry.model_fields) | frozenset(MODULES) | {"gateway_oauth"}
 RESERVED_IDS = frozenset(IDS)
+
+
+def declaration(key: str) -> Declaration:
+    """That of a built-in plugin, which no metadata make."""
+    return Declaration("keyfob.auth", key, MODULES[key], "keyfob", __version__, path="")

@@ -20,7 +20,7 @@ GROUPS = ("keyfob.auth", "keyfob.providers", "keyfob.events")
 class Declaration:
     """One entry point: `name` is a config key (keyfob.auth), a provider id (keyfob.providers) or any word (events).
 
-    version: "" where the distribution's metadata is gone. path: the file that says all this.
+    version: "" where the distribution's metadata is gone. path: the file that says all this; "" where none does.
     """
 
     group: str

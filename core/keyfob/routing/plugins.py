@@ -19,8 +19,9 @@ from keyfob.credentials.record import is_required
 from keyfob.errors import PluginError
 from keyfob.lazy import lazy
 from keyfob.plugin import AuthPlugin, StaticAuth, hooks
+from keyfob.routing import builtin
 from keyfob.routing.builtin import MODULES, TABLES
-from keyfob.routing.installed import Declaration, canonical
+from keyfob.routing.installed import canonical
 from keyfob.routing.isolation import isolated
 from keyfob.routing.patience import patience
 from keyfob.routing.refusals import Refusal, refusals
@@ -30,6 +31,8 @@ from keyfob.routing.strays import refuse_stray
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import ModuleType
+
+    from keyfob.routing.installed import Declaration
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ class Plugins:
 
     def _whose(self, key: str) -> Declaration:
         if key in MODULES:
-            return Declaration("keyfob.auth", key, MODULES[key], "keyfob", __version__, path="")
+            return builtin.declaration(key)
         declared = self.declared("keyfob.auth", key)
         if declared is None:
             raise PluginError(f"no installed plugin handles `{key}`", hint="keyfob plugins")

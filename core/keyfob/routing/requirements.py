@@ -48,6 +48,8 @@ def _whence(declaration: Declaration) -> str:
     """
     from urllib.request import url2pathname
 
+    if not declaration.path:
+        return declaration.distribution
     try:
         with open(os.path.join(declaration.folder, "direct_url.json"), "rb") as file:
             origin = json_object(file.read())

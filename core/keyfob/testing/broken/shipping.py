@@ -16,7 +16,11 @@ def keyfob_providers() -> Mapping[str, Mapping[str, Any]]:
         "shipped": {"env_key": "BROKEN_KEY"},
         "every-key-is-known": {**SOUND, "nmae": "Corp"},
         "it-goes-encrypted": {**SOUND, "base_url": "http://llm.example.com/v1", "allow_http": True},
-        "it-ships-no-secret": {**SOUND, "http_headers": {"Api-Key": "everybody's"}},
+        "it-ships-no-secret": {
+            **SOUND,
+            "http_headers": {"X-Goog-Api-Key": "everybody's", "X-Client": "keyfob"},
+            "query_params": {"token": "1", "v": "1"},
+        },
         "it-is-ready-with-what-it-takes": {
             "base_url": SOUND["base_url"],
             "auth": {"command": "keyfob-no-such-command"},
