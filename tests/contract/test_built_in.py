@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
 class TestEnvKey(Contract):
     key = "envkey"
-    entry = {"env_key": "LAB_KEY"}  # noqa: RUF012
-    environ = {"LAB_KEY": "sk-canary-of-the-lab"}  # noqa: RUF012
+    entry = {"env_key": "LAB_KEY"}
+    environ = {"LAB_KEY": "sk-canary-of-the-lab"}
 
 
 class TestBearer(Contract):
     key = "bearer"
-    entry = {"experimental_bearer_token": "sk-canary-of-the-entry"}  # noqa: RUF012
+    entry = {"experimental_bearer_token": "sk-canary-of-the-entry"}
     secrets = ("sk-canary-of-the-entry",)
 
 
 class TestCommand(Contract):
     key = "command"
     secrets = ("canary-of-the-command",)
-    entry = {"auth": {"command": sys.executable, "args": ["-S", "-c", f"print('{secrets[0]}')"]}}  # noqa: RUF012
+    entry = {"auth": {"command": sys.executable, "args": ["-S", "-c", f"print('{secrets[0]}')"]}}
 
 
 class TestNone(Contract):
     """Nothing is authenticated."""
 
     key = "none"
-    entry = {"name": "Local"}  # noqa: RUF012
+    entry = {"name": "Local"}
     test_requests_are_authenticated = None
 
 
@@ -50,7 +50,7 @@ class TestOAuthProgram(Contract):
     """Client credentials."""
 
     key = "oauth"
-    environ = {"CORP_SECRET": "canary-of-the-client"}  # noqa: RUF012
+    environ = {"CORP_SECRET": "canary-of-the-client"}
 
     def entry(self, issuer: NastyIssuer) -> dict[str, Any]:
         return {
@@ -92,7 +92,7 @@ class TestOpenAI(Contract):
     """A ChatGPT login; a key that no issuer renews is the envkey plugin's business."""
 
     key = "openai"
-    entry = {"requires_openai_auth": True}  # noqa: RUF012
+    entry = {"requires_openai_auth": True}
     optional = ("CODEX_REFRESH_TOKEN_URL_OVERRIDE",)
 
     def environ(self, issuer: NastyIssuer) -> dict[str, str]:

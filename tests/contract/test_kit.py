@@ -27,8 +27,8 @@ class Kept(Contract):
     """A plugin that asks no issuer."""
 
     key = "kept"
-    options: Any = {}  # noqa: RUF012
-    environ: Any = {"BROKEN_KEY": "canary-of-the-environment"}  # noqa: RUF012
+    options: Any = {}
+    environ: Any = {"BROKEN_KEY": "canary-of-the-environment"}
 
 
 class Asking(Kept):
@@ -41,7 +41,7 @@ class Asking(Kept):
 class Storing(Asking):
     """One whose logins are stored."""
 
-    environ: Any = {}  # noqa: RUF012
+    environ: Any = {}
 
     def login(self, issuer: NastyIssuer, grant: Grant) -> dict[str, Any]:
         return {"access": grant.token, "refresh": grant.refresh_token, "expires_at": time.time() + grant.expires_in}
@@ -102,6 +102,18 @@ class TestMine(Contract):
     environ = {"BROKEN_KEY": "canary-of-the-environment"}
     module = "keyfob.testing.broken.static"
 """
+
+
+def test_where_there_is_no_plugin_one_rule_says_so() -> None:
+    """All others would say the same; a class that is derived from such a one and names a plugin has them again."""
+    nobody = type("Nobody", (Kept,), {"key": "nobody-declares-this"})
+    there = type("There", (nobody,), {"key": "declared", "module": f"{BROKEN}.forgotten"})
+    assert _rules_of(nobody) == {"declared"}
+    assert {"declared", "open-does-no-io", "missing-variables-are-named"} <= _rules_of(there)
+
+
+def _rules_of(contract: type[Contract]) -> set[str]:
+    return {rule for rule in RULES if getattr(contract, f"test_{rule.replace('-', '_')}") is not None}
 
 
 def test_an_author_reads_which_rule_is_broken(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@
     session.mount("https://llm.example.com/v1", Adapter("corp"))
 
 A transport adapter and no `AuthBase`: requests follows redirects above its `auth`, and strips `Authorization` alone.
-Proxies and certificates are requests' own matter (`proxies`, `verify`, REQUESTS_CA_BUNDLE), and so is what urllib3 logs:
-URLs with the entry's query parameters, at level WARNING where it tries one again.
+Proxies and certificates are requests' own matter (`proxies`, `verify`, REQUESTS_CA_BUNDLE), and so is what urllib3
+logs: URLs with the entry's query parameters, at level WARNING where it tries one again.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Adapter(BaseAdapter):
         request: PreparedRequest,
         stream: bool = False,  # noqa: FBT001, FBT002  # the library's own signature
         timeout: Any = None,
-        verify: Any = True,  # noqa: FBT002
+        verify: Any = True,  # noqa: FBT002  # the library's own, too
         cert: Any = None,
         proxies: Any = None,
     ) -> Response:

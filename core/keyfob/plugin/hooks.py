@@ -17,12 +17,12 @@ hookimpl = pluggy.HookimplMarker("keyfob")
 
 
 @hookspec
-def keyfob_auth_plugins() -> Sequence[AuthPlugin[Any]]:  # type: ignore[empty-body]
+def keyfob_auth_plugins() -> Sequence[AuthPlugin[Any]]:  # type: ignore[empty-body]  # plugins fill it
     """Return the auth plugins of this module; each entry point in group `keyfob.auth` names the key of one of them."""
 
 
 @hookspec
-def keyfob_providers() -> Mapping[str, Mapping[str, Any]]:  # type: ignore[empty-body]
+def keyfob_providers() -> Mapping[str, Mapping[str, Any]]:  # type: ignore[empty-body]  # plugins fill it
     """Return the provider entries of this module, by id; each id is an entry point in group `keyfob.providers`."""
 
 
