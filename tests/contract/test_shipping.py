@@ -50,6 +50,12 @@ def test_a_sound_entry_keeps_them_all(tmp_path: Path) -> None:
     assert verdicts(tmp_path, "sound") == {}
 
 
+def test_one_that_needs_a_plugin_which_is_not_there_is_told(tmp_path: Path) -> None:
+    """Whoever ships the entry has to depend on the plugin, too."""
+    told = verdicts(tmp_path, "for-a-plugin-that-is-not-there")["shipped"]
+    assert "no installed plugin handles `nobody-declares-this`" in told
+
+
 def test_one_that_nobody_ships_is_told(tmp_path: Path) -> None:
     """With the group that it would be declared in."""
     assert (

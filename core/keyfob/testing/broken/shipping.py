@@ -14,6 +14,7 @@ def keyfob_providers() -> Mapping[str, Mapping[str, Any]]:
     return {
         "sound": SOUND,
         "shipped": {"env_key": "BROKEN_KEY"},
+        "for-a-plugin-that-is-not-there": {"base_url": SOUND["base_url"], "nobody-declares-this": {}},
         "every-key-is-known": {**SOUND, "nmae": "Corp"},
         "it-goes-encrypted": {**SOUND, "base_url": "http://llm.example.com/v1", "allow_http": True},
         "it-ships-no-secret": {

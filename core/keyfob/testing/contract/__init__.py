@@ -107,7 +107,10 @@ def _about(cls: type[Contract]) -> set[str]:
     """What rules it is subject to: `About`, as far as this class and its plugin say."""
     asks = callable(cls.entry) or callable(cls.environ)
     plugin = _plugin(cls)
+    if plugin is None:
+        return {"key"}
     held = {
+        "key": True,
         "any": True,
         "issuer": asks,
         "variables": bool(cls.environ),
@@ -120,7 +123,7 @@ def _about(cls: type[Contract]) -> set[str]:
 
 
 def _plugin(cls: type[Contract]) -> object:
-    """The plugin; None where there is none yet, or it cannot be loaded: then the rules about all say so."""
+    """The plugin; None where there is none yet, or it cannot be loaded: the one rule that is left then says why."""
     if not hasattr(cls, "key"):
         return None
     try:

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 class Declaring:
     """A plugin is named in metadata, and imported when an entry needs it."""
 
-    @rule()
+    @rule("key")
     def test_declared(self, trial: Trial) -> None:
         """One distribution declares the key, its module has the hook, and the entry of this test goes to it."""
         provider = trial.provider()
+        provider.host.plugins.load(trial.key)
         see(trial.loaded_from, f"nobody declares `{trial.key}`")
         see(provider.route.plugin == trial.key, f"the entry goes to the plugin `{provider.route.plugin}`")
         others = [key for key in trial.offered if provider.host.plugins.declared("keyfob.auth", key) is None]
@@ -78,6 +79,11 @@ def _probed_once(module: str) -> tuple[dict[str, Any], str]:
         file = os.path.join(folder, "found.json")
         command = [sys.executable, "-P", "-E", probe.__file__, module, file]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        see(done.returncode == 0, f"{module} cannot be imported: {done.stderr[-500:]}")
+        see(done.returncode == 0, f"{module} cannot be imported: {_last(done.stderr)}")
         with open(file, encoding="utf-8") as found:
             return json.load(found), done.stdout + done.stderr
+
+
+def _last(text: str) -> str:
+    """Its last line, which says what a traceback is about."""
+    return text.strip().rpartition("\n")[2]

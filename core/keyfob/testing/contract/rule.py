@@ -10,9 +10,10 @@ from keyfob.errors import KeyfobError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    About = Literal["any", "issuer", "variables", "static", "stored", "rotating", "signing"]
-    """Which plugins a rule is for: all; those that ask an issuer; those that read variables, and of these those that
-    ask no issuer; those that store logins, and of these those that renew them; those that sign."""
+    About = Literal["key", "any", "issuer", "variables", "static", "stored", "rotating", "signing"]
+    """Which plugins a rule is for: every key; any plugin that can be loaded; those that ask an issuer; those that read
+    variables, and of these those that ask no issuer; those that store logins, and of these those that renew them; those
+    that sign."""
 
 PREFIX: Final = "test_"
 

@@ -64,6 +64,7 @@ class ShippedContract:
     @rule()
     def test_shipped(self, trial: Shipped) -> None:
         """One distribution declares the id, and its module has an entry that says where requests go."""
+        see(trial.loaded_from, "it is in no module")
         see(trial.provider().base_url, "its entry says not where requests go")
         see(trial.provider().loaded, "nothing authenticates it")
 
