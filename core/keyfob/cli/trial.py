@@ -14,7 +14,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from keyfob.cli import loading
+from keyfob.cli import trial_child
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ def _problem(session: Session, declared: Declaration) -> str | None:
         status = _run(declared, session, answer.fileno())
         answer.seek(0)
         verdict = answer.read().decode()
-    if verdict == loading.SOUND:
+    if verdict == trial_child.SOUND:
         return None
     if status is None:
         return f"{declared}: {declared.module} was not loaded within {LIMIT:g} s"
@@ -51,7 +51,7 @@ def _run(declared: Declaration, session: Session, answer: int) -> int | None:
         task.write(json.dumps({"declaration": asdict(declared), "situation": session.situation}).encode())
         task.seek(0)
         process = subprocess.Popen(
-            [sys.executable, *flags, "-m", loading.__name__],
+            [sys.executable, *flags, "-m", trial_child.__name__],
             env=dict(session.environ),
             stdin=task,
             stdout=answer,
