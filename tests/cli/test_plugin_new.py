@@ -60,7 +60,8 @@ def test_what_is_there_stays(keyfob, here):
     (here / "README.md").write_text("mine")
     found = keyfob("plugin", "new", "acme", "--into", ".")
     assert (found.code, os.listdir(here)) == (2, ["README.md"])
-    assert "README.md is there already; nothing was written\n  → keyfob plugin new acme --into FOLDER" in found.err
+    assert "README.md is there already; nothing was written" in found.err
+    assert "\n  → keyfob plugin new acme --kind static --into ./keyfob-acme" in found.err
 
 
 def test_a_folder_that_cannot_be_is_named(keyfob, here):

@@ -42,7 +42,9 @@ def run(options: argparse.Namespace, session: Session) -> int:
     kind = options.kind or _kind(session.terminal)
     distribution = words_of(name)["distribution"]
     folder, files = options.into or distribution, files_of(name, kind)
-    _write(name, folder, files, session)
+    elsewhere = os.path.join(options.into, distribution) if options.into else "FOLDER"
+    again = shlex.join(["keyfob", "plugin", "new", name, "--kind", kind, "--into", elsewhere])
+    _write(folder, files, session, hint=again)
     _warn_of_others(name, session.terminal)
     if options.json:
         found = {"name": name, "kind": kind, "distribution": distribution, "folder": folder, "files": list(files)}
@@ -67,14 +69,13 @@ def _kind(terminal: Terminal) -> str:
     return numbered[answer]
 
 
-def _write(name: str, folder: str, files: Mapping[str, str], session: Session) -> None:
-    """Write the files. Raises UsageError, OutputError; then there are none."""
+def _write(folder: str, files: Mapping[str, str], session: Session, hint: str) -> None:
+    """Write the files. Raises UsageError with that hint if one is there, and OutputError; then there are none."""
     try:
         write(folder, files)
     except OSError as error:
         place = homely(str(error.filename or folder), session.environ.get("HOME"))
         if isinstance(error, FileExistsError):
-            hint = f"keyfob plugin new {name} --into FOLDER"
             raise UsageError(f"{place} is there already; nothing was written", hint=hint) from None
         raise OutputError(f"cannot write {place}: {error.strerror}; nothing was left of it") from error
 
