@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.homes import alive
 
 from keyfob import errors
 from keyfob.cli import detached
+from keyfob.cli.situation import Situation
 from keyfob.errors import KeyfobError
 from keyfob.testing.issuer import Issuer
 
@@ -216,7 +218,7 @@ class TestErrors:
 
     def test_an_unexpected_one(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
         """Of a fault of keyfob's own, the kind is told and not its text, which could hold anything."""
-        task = detached.Task("corp", "f", False, True, None, (), "/nowhere", "/nowhere", "/nowhere")
+        task = detached.Task("corp", "f", False, True, Situation(None, (), "/nowhere", "/nowhere", "/nowhere"))
 
         def fail(_: object) -> None:
             raise ZeroDivisionError("rt-canary")
@@ -224,7 +226,7 @@ class TestErrors:
         said: list[tuple[str, str, str | None]] = []
         monkeypatch.setattr(detached, "_renew", fail)
         monkeypatch.setattr(detached, "_say", lambda *words: said.append(words))
-        monkeypatch.setattr(detached.json, "load", lambda _: vars_of(task))
+        monkeypatch.setattr(detached.json, "load", lambda _: asdict(task))
         detached.main()
         assert said == [("internal", "corp: internal error in the renewal: ZeroDivisionError", None)]
         assert capfd.readouterr() == ("", "")
@@ -252,10 +254,6 @@ class TestErrors:
         for told in (b"", b'{"provider": "co'):
             ended = subprocess.run(command, input=told, capture_output=True, timeout=PATIENCE)
             assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
-
-
-def vars_of(task: detached.Task) -> dict[str, Any]:
-    return {name: getattr(task, name) for name in task.__slots__}
 
 
 class TestTheSame:

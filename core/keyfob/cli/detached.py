@@ -17,11 +17,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from keyfob import errors
+from keyfob.cli.situation import Situation
 from keyfob.cli.unprinted import unprinted
 from keyfob.errors import KeyfobError, RenewalError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from keyfob.credentials.record import Record
     from keyfob.credentials.renewal import Renewal
@@ -38,11 +39,7 @@ class Task:
     fingerprint: str
     forced: bool
     wait: bool
-    profile: str | None
-    overrides: Sequence[str]
-    codex_home: str
-    system: str
-    cache: str
+    situation: Situation
 
 
 def renew(renewal: Renewal, task: Task, environ: Mapping[str, str]) -> Future[Record]:
@@ -117,7 +114,8 @@ def _told(said: bytes) -> None:
 def main() -> None:
     """The child."""
     try:
-        task = Task(**json.load(sys.stdin))
+        said = json.load(sys.stdin)
+        task = Task(**{**said, "situation": Situation(**said["situation"])})
     except ValueError:  # the command was gone before it had said what to do
         return
     # From here on nothing is read or written where the command is: it may be gone.
@@ -138,11 +136,7 @@ def _say(code: str, message: str, hint: str | None) -> None:
 
 
 def _renew(task: Task) -> None:
-    from keyfob.config.places import Places
-    from keyfob.host import Host
-
-    places = Places(task.codex_home, system=task.system, cache=task.cache)
-    host = Host(profile=task.profile, overrides=task.overrides, places=places, warn=lambda _: None)
+    host = task.situation.host()
     login = host.provider(task.provider).login
     record = login.stored() if login else None
     if login and login.renewal and record and record.fingerprint == task.fingerprint:

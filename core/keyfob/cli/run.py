@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from keyfob.cli.commands import parsed, wants_json
 from keyfob.cli.terminal import Terminal
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
+    from keyfob.cli.situation import Situation
     from keyfob.config.places import Places
     from keyfob.credentials.record import Record
     from keyfob.credentials.renewal import Renewal
@@ -80,15 +81,12 @@ class Session:
         return self._host
 
     @property
-    def situation(self) -> dict[str, Any]:
+    def situation(self) -> Situation:
         """What a child needs in order to make the same host."""
-        return {
-            "profile": self._options.profile,
-            "overrides": self._options.config,
-            "codex_home": self.places.codex_home,
-            "system": self.places.system,
-            "cache": self.places.cache,
-        }
+        from keyfob.cli.situation import Situation
+
+        places = self.places
+        return Situation(self._options.profile, self._options.config, places.codex_home, places.system, places.cache)
 
     def provider(self, name: str | None) -> Provider:
         """One provider, by default the default one. Raises UnknownProviderError; other faults are met in its use."""
@@ -110,7 +108,7 @@ class Session:
             from keyfob.credentials.renewals import renewals
 
             return renewals.start(renewal, known, forced=forced, wait=wait)
-        task = Task(renewal.provider, known.fingerprint, forced, wait, **self.situation)
+        task = Task(renewal.provider, known.fingerprint, forced, wait, self.situation)
         return renew(renewal, task, self.environ)
 
     def _warn(self, fault: Fault) -> None:

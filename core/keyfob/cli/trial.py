@@ -48,7 +48,7 @@ def _run(declared: Declaration, session: Session, answer: int) -> int | None:
     """Run the child; its status, or None if it took too long. Its folder and PYTHON* variables lend it no module."""
     flags = ["-P", "-E", *(["-s"] if sys.flags.no_user_site else [])]
     with tempfile.TemporaryFile() as task:  # not its arguments, which everybody can see
-        task.write(json.dumps({"declaration": asdict(declared), "situation": session.situation}).encode())
+        task.write(json.dumps({"declaration": asdict(declared), "situation": asdict(session.situation)}).encode())
         task.seek(0)
         process = subprocess.Popen(
             [sys.executable, *flags, "-m", trial_child.__name__],

@@ -10,13 +10,14 @@ import contextlib
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from keyfob.cli.situation import Situation
 from keyfob.errors import KeyfobError, PluginError
 from keyfob.routing.installed import Declaration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from keyfob.host import Host
     from keyfob.providers import Provider
@@ -29,14 +30,14 @@ def main() -> None:
     with os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace") as answer:
         os.dup2(2, 1)
         task = json.load(sys.stdin)
-        answer.write(_verdict(Declaration(**task["declaration"]), task["situation"]))
+        answer.write(_verdict(Declaration(**task["declaration"]), Situation(**task["situation"])))
 
 
-def _verdict(declaration: Declaration, situation: Mapping[str, Any]) -> str:
+def _verdict(declaration: Declaration, situation: Situation) -> str:
     try:
         _load(declaration)
         if declaration.group == "keyfob.auth" and declaration.path:  # one that is not built in
-            _open(declaration, _host(**situation))
+            _open(declaration, situation.host())
     except KeyfobError as error:
         return str(error)
     except BaseException as error:  # noqa: BLE001  # whatever a plugin raises is a finding, not our end
@@ -55,14 +56,6 @@ def _load(declaration: Declaration) -> None:
         Configuration([], {}).entry(declaration.name, plugins.shipped(declaration.name))
     else:
         plugins.listener(declaration)
-
-
-def _host(codex_home: str, system: str, cache: str, profile: str | None, overrides: list[str]) -> Host:
-    from keyfob.config.places import Places
-    from keyfob.host import Host
-
-    places = Places(codex_home, system=system, cache=cache)
-    return Host(profile=profile, overrides=overrides, places=places, warn=lambda _: None)
 
 
 def _open(declaration: Declaration, host: Host) -> None:
