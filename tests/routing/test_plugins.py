@@ -474,6 +474,7 @@ def test_two_distributions_with_one_provider(home, site):
     ["env_key = 'MINE'", "experimental_bearer_token = 'mine'", "requires_openai_auth = true",
      "auth = { command = 'a' }", "http_headers = { X-Key = 'mine' }",
      "http_headers = { Cookie = 'mine' }", "env_http_headers = { X-Key = 'MINE' }",
+     "env_http_headers = { X-PAT = 'MINE' }", "http_headers = { X-Corp-Bearer = 'mine' }",
      "env_http_headers = { X-Team = 'MY_TOKEN' }", "query_params = { key = 'mine' }",
      "base_url = 'https://mine.example'", "hmac = { key = 'mine' }"],
 )  # fmt: skip

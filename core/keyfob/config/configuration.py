@@ -31,7 +31,10 @@ Model = TypeVar("Model", bound=BaseModel)
 _DECISIVE = frozenset({"base_url", "requires_openai_auth", "env_key", "experimental_bearer_token", "auth"})
 # The tables of what is added to requests, and the words that a secret among it goes by.
 _ADDITIONS = frozenset({"http_headers", "env_http_headers", "query_params"})
-_SECRET = re.compile("auth|cookie|credential|key|pass|secret|session|sig|token", re.IGNORECASE)
+_SECRET = re.compile(
+    "auth|bearer|cert|cookie|credential|jwt|key|login|pass|pwd|secret|session|sig|token|(?<![a-z])(pat|pin)(?![a-z])",
+    re.IGNORECASE,
+)
 # The rules that any layer can set.
 _FORCED = ("forced_login_method", "forced_chatgpt_workspace_id")
 
