@@ -306,8 +306,7 @@ class TestTransient:
             (answer(), "answered 200 without a login"),
             (answer(id_token="x"), "answered 200 without a login"),
             (answer(access=5, refresh="R2"), "answered 200 without a login"),
-            (answer(access="", refresh="R2"), "answered 200 without a login"),
-            (answer(access="A2\n", refresh="R2"), "answered 200 without a login"),
+            (answer(access="A2", refresh=""), "answered 200 without a login"),
             (answer(access="A2", refresh=5), "answered 200 without a login"),
             (answer(access="A2", expires_at="soon"), "answered 200 without a login"),
             (UnreachableError("issuer.example cannot be reached"), "cannot be reached"),
@@ -345,6 +344,12 @@ class TestTransient:
             with pytest.raises(RenewalError, match="answered 503"):
                 world.renewed()
         assert world.issuer.presented == ["R1", "R1"]
+
+    def test_what_renews_a_login_is_kept_though_its_token_cannot_be_sent(self, world: World) -> None:
+        """An answer that fails a judgement but holds a refresh token has been saved."""
+        world.issuer.answers = [answer(access="A2\n", refresh="R2")]
+        world.renewed()
+        assert world.disk["refresh"] == "R2"
 
     def test_one_that_is_sound_and_of_no_use_here_is_kept(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """The secret in it is the only one that is left."""

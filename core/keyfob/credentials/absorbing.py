@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def absorbed(rotation: Rotation, record: Record, stage: Stage) -> Data | None:
     """The record's data with a staged answer; None where no login comes of it, whatever the answer is.
 
-    A login is what its plugin can read again and a request can carry. Anything else that were stored would end the
-    login: no renewal gets past what cannot be read.
+    A login is what its plugin can read again. Anything else that were stored would end the login: no renewal gets past
+    what cannot be read. What renews it is kept whatever else the answer holds, and judged afterwards.
     """
     try:
         data = rotation.absorb(record, stage.document())
@@ -30,10 +30,13 @@ def _is_login(rotation: Rotation, data: Data) -> bool:
         record = rotation.read(data)
     except UnsupportedLoginError:  # it is sound: what renews it must not be lost
         return True
-    texts: tuple[object, ...] = (record.token,) if record.secret is None else (record.token, record.secret)
     times: tuple[object, ...] = (record.expires_at, record.issued_at)
-    return (
-        all(isinstance(text, str) and text.strip() for text in texts)
-        and all(time is None or isinstance(time, int | float) for time in times)
-        and illegal_part(record.token) is None
-    )
+    if not all(time is None or isinstance(time, int | float) for time in times):
+        return False
+    if record.secret is not None:
+        return _is_text(record.secret) and isinstance(record.token, str)
+    return _is_text(record.token) and illegal_part(record.token) is None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
