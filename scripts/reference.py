@@ -171,8 +171,15 @@ def _rules() -> Iterator[str]:
     yield "\n## The rules of the contract\n"
     yield "A test class that derives from `keyfob.testing.contract.Contract` runs those that are about its plugin.\n"
     yield _text(contract.Contract).partition("\n\n")[2]
+    yield from _table(contract.Contract)
+    yield "\nOne that derives from `ShippedContract` runs those for a provider that is shipped.\n"
+    yield _text(contract.ShippedContract).partition("\n\n")[2]
+    yield from _table(contract.ShippedContract)
+
+
+def _table(kit: type) -> Iterator[str]:
     yield "\n| rule | why |\n|---|---|"
-    for rule, why in contract.rules().items():
+    for rule, why in contract.rules(kit).items():
         yield f"| `{rule}` | {' '.join(why.split())} |"
 
 

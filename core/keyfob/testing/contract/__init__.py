@@ -136,10 +136,10 @@ def _given(what: Any, issuer: NastyIssuer) -> Any:
     return what(issuer) if callable(what) else what
 
 
-def _tests() -> dict[str, Callable[..., None]]:
-    return {name: getattr(Contract, name) for name in dir(Contract) if name.startswith(PREFIX)}
+def _tests(kit: type = Contract) -> dict[str, Callable[..., None]]:
+    return {name: getattr(kit, name) for name in dir(kit) if name.startswith(PREFIX)}
 
 
-def rules() -> dict[str, str]:
-    """Every rule of the kit, and what it says."""
-    return {name_of(name): (test.__doc__ or "").strip() for name, test in _tests().items()}
+def rules(kit: type = Contract) -> dict[str, str]:
+    """Every rule of the kit, for auth plugins or for what is shipped, and what it says."""
+    return {name_of(name): (test.__doc__ or "").strip() for name, test in _tests(kit).items()}
