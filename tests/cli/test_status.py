@@ -316,9 +316,11 @@ def test_with_auto_the_place_is_the_one_that_was_read(keyfob, use):
 @pytest.mark.parametrize(("provider", "variable"), [("corp", "CODEX_API_KEY"), ("lab", "LAB_KEY")])
 def test_where_nothing_is_stored_no_login_is_advised(keyfob, provider, variable):
     """`keyfob login` would refuse; and that both are stored nowhere does not make two logins one."""
-    keyfob.configure(f'cli_auth_credentials_store = "ephemeral"\n{CONFIG}')
+    second = '[model_providers.second]\nbase_url = "https://second.example/v1"\nenv_key = "SECOND_KEY"\n'
+    keyfob.configure(f'cli_auth_credentials_store = "ephemeral"\n{CONFIG}{second}')
     found = told(keyfob, provider, code=1)
     assert (found["hint"], "lab" in found["used_by"]) == (f"export {variable}=…", provider == "lab")
+    assert "second" not in found["used_by"]
     assert "keyfob login" not in keyfob("doctor").out
 
 

@@ -40,6 +40,9 @@ class Variables(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._environ)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self)}>"
+
 
 class Reading(Variables):
     """The same, and it notes what is read, so that it can be told whether reading it again would differ."""

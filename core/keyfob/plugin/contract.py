@@ -61,7 +61,7 @@ class Context:
     interaction: whoever signs in; refuses where nobody is there.
     """
 
-    environ: Mapping[str, str] = field(repr=False)
+    environ: Mapping[str, str]
     clock: Callable[[], float]
     send: Send = field(default=_nowhere, repr=False)
     login: Callable[[], Record | None] = field(default=_nobody, repr=False)
