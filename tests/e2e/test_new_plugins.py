@@ -96,7 +96,8 @@ _SITE: Final = "import sysconfig; print(sysconfig.get_path('purelib'), end='')"
 @pytest.fixture(scope="module")
 def outcomes(world: World, request: pytest.FixtureRequest) -> Iterator[Mapping[tuple[str, str], Future[str]]]:
     """Kind and what its author does → what came of that."""
-    wanted = [item.callspec.params for item in request.session.items if "outcomes" in getattr(item, "fixturenames", ())]
+    own = [item for item in request.session.items if getattr(item, "module", None) is request.module]
+    wanted = [item.callspec.params for item in own if "outcomes" in item.fixturenames]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
             (each["kind"], each["what"]): pool.submit(
