@@ -520,6 +520,13 @@ def test_what_an_answer_lacks_stays_as_it_was(missing: str, instead: object) -> 
     assert all(tokens[name] == new[name] for name in new if name != missing)
 
 
+def test_an_access_token_that_cannot_be_sent_is_not_kept() -> None:
+    """The old one has ended, so what came beside this renews the login next."""
+    data = chatgpt()
+    tokens = absorbed(data, {"access_token": "at\n", "refresh_token": "rt-2"})["tokens"]
+    assert tokens == {**data["tokens"], "refresh_token": "rt-2"}
+
+
 def test_an_id_token_that_cannot_be_read_is_not_kept() -> None:
     """The login could not be read any more."""
     data = chatgpt()

@@ -7,7 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from keyfob.plugin import Answer, DamagedLoginError, Exchange, OtherOriginError, Record, UnsupportedLoginError
+from keyfob.plugin import (
+    Answer,
+    DamagedLoginError,
+    Exchange,
+    OtherOriginError,
+    Record,
+    UnsupportedLoginError,
+    illegal_part,
+)
 from keyfob_openai import login
 from keyfob_openai.claims import claims
 
@@ -89,6 +97,8 @@ def absorb(
     new = {name: answer[name] for name in _ROTATED if isinstance(answer.get(name), str) and answer[name].strip()}
     if claims(new.get("id_token", "")) is None:
         new.pop("id_token", None)  # the login could not be read any more, and a refresh token beside it would be lost
+    if "access_token" in new and illegal_part(new["access_token"]):
+        del new["access_token"]  # nor could it be sent: the old one ends, and is renewed by what came beside this
     if not new.keys() & {"access_token", "refresh_token"}:
         raise ValueError("it has neither an access_token nor a refresh_token")
     tokens = {**record.data["tokens"], **new}
