@@ -180,7 +180,7 @@ class TestNothingWasSent:
         ("act", "reason"),
         [
             (answers(b"HTTP/1.1 200 OK\r\n\r\n"), "there is no TLS with it: wrong version number"),
-            (resets, "Connection reset by peer|there is no TLS with it"),
+            (resets, "Connection reset by peer|there is no TLS with it|Transport endpoint is not connected"),
             (lambda _: None, "there is no TLS with it|there is no connection|Connection reset by peer"),
             (silent, "there was no connection in time"),
         ],
