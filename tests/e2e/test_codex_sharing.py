@@ -154,7 +154,8 @@ def test_keyfob_is_first_by_the_right_clock_too(tmp_path):
 @pytest.mark.slow
 def test_a_login_that_both_spent_at_once_is_lost_in_plain_words(tmp_path):
     """An issuer that revokes on reuse ends it; both go on with what the first of them got, and then keyfob says so."""
-    with Issuer(reuse="revoke", delay=2) as issuer, ModelServer() as server:
+    # So long that the other one has started, too, on a machine that has much to do.
+    with Issuer(reuse="revoke", delay=6) as issuer, ModelServer() as server:
         home = CodexHome(tmp_path, issuer.environ)
         home.configure(CONFIG.format(base_url=server.base_url))
         home.store(issuer.login(expires_in=-60))
