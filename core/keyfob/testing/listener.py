@@ -134,7 +134,7 @@ class Connection(BaseHTTPRequestHandler):
         if answer.hang or answer.close:
             self.close_connection = True
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_CONNECT = _answer  # noqa: N815
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_CONNECT = _answer  # noqa: N815  # http.server names them
 
     def _read(self) -> Received:
         # Not self.path: http.server takes the doubled slash off `//v1`, which is a fault to be seen.

@@ -149,7 +149,7 @@ else:
     def _output(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
         """All of stdout and the end of stderr, read side by side, so that the program never blocks on either."""
         assert process.stdout is not None  # noqa: S101  # both were asked for
-        assert process.stderr is not None  # noqa: S101
+        assert process.stderr is not None  # noqa: S101  # for the type checker
         stdout, stderr = b"", b""
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
