@@ -133,6 +133,12 @@ def refused_by_the_system() -> str:
         return f"https://127.0.0.1:{server.getsockname()[1]}/"
 
 
+def resets_in_the_handshake(connection: socket.socket) -> None:
+    """Not before it: Python leaves a socket open that is gone when TLS takes it over, and warns of it later on."""
+    connection.recv(1)
+    resets(connection)
+
+
 class TestNothingWasSent:
     """The token is as good as before: the next try is the first."""
 
@@ -180,7 +186,7 @@ class TestNothingWasSent:
         ("act", "reason"),
         [
             (answers(b"HTTP/1.1 200 OK\r\n\r\n"), "there is no TLS with it: wrong version number"),
-            (resets, "Connection reset by peer|there is no TLS with it|Transport endpoint is not connected"),
+            (resets_in_the_handshake, "Connection reset by peer|there is no TLS with it"),
             (lambda _: None, "there is no TLS with it|there is no connection|Connection reset by peer"),
             (silent, "there was no connection in time"),
         ],
