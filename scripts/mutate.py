@@ -28,7 +28,7 @@ ROOT: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 COPIED: Final = ("core", "plugins", "scripts", "tests", "pyproject.toml")
 LEFT_OUT: Final = shutil.ignore_patterns("node_modules", ".*_cache", "__pycache__")
 LIMIT_S: Final = 180  # a fault that makes a test wait for ever is found as well
-PYTEST: Final = ("-x", "-q", "-p", "no:cacheprovider", "-m", "not e2e and not slow")
+PYTEST: Final = ("-x", "-q", "-p", "no:cacheprovider", "-m", "not e2e")
 WARM: Final = os.path.join(ROOT, "scripts", "mutate_warm.py")
 SCRIPT: Final = (
     "#!{python}\nimport sys\nfrom keyfob.cli import main\nif __name__ == '__main__':\n    sys.exit(main())\n"

@@ -34,8 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)  # after the markers are set
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real counterparts come last: they take longest, and their processes live on in the session."""
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+    """The quick come first, real counterparts last: they take longest, and their processes live on in the session."""
+    items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("e2e", "slow")])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -23,6 +23,7 @@ def test_importing_keyfob_loads_keyfob_alone():
     assert printed(program) == ["keyfob"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "absent"),
     [("KeyfobError", "pydantic"), ("Credential", "pydantic"), ("Host", "httpx"), ("provider", "httpx2")],

@@ -85,6 +85,7 @@ class TestDemo:
 class TestPython:
     """scripts/_python: which interpreter is taken."""
 
+    @pytest.mark.slow
     def test_a_command_that_does_not_run_is_passed_over(self, tmp_path: Path) -> None:
         """As pyenv's are for versions that are not there; the next that runs is taken."""
         program(tmp_path, "python3.13", "echo 'pyenv: python3.13: command not found' >&2; exit 127")
@@ -140,12 +141,14 @@ class TestEveryTest:
         assert not os.path.exists(os.path.expanduser("~"))
         assert not os.path.exists(run("sh", "-c", 'printf %s "$HOME"').stdout)
 
+    @pytest.mark.slow
     def test_the_callers_settings_are_left_out(self, tmp_path: Path) -> None:
         """They would decide what the tests see."""
         names = ["CODEX_HOME", "HTTPS_PROXY", "KEYFOB_ASKING", "OPENAI_API_KEY"]
         write(tmp_path / "test_it.py", f"import os\ndef test_it(): assert not set(os.environ) & set({names})")
         assert pytest_in(tmp_path, **dict.fromkeys(names, "something")).returncode == 0
 
+    @pytest.mark.slow
     def test_a_skip_fails_where_nothing_may_be_left_out(self, tmp_path: Path) -> None:
         """However it was skipped, with the reason; an expected failure, which pytest counts as a skip, does not."""
         write(tmp_path / "test_mark.py", "import pytest\n@pytest.mark.skip(reason='get one')\ndef test_it(): pass")
@@ -157,6 +160,7 @@ class TestEveryTest:
         assert "1 failed, 1 xfailed, 2 errors" in whole.stdout
         assert all(f"get {number}" in whole.stdout for number in ("one", "two", "three"))
 
+    @pytest.mark.slow
     def test_elsewhere_a_skip_is_only_named(self, tmp_path: Path) -> None:
         """With what to install."""
         write(tmp_path / "test_it.py", "import pytest\ndef test_it(): pytest.skip('get one')")

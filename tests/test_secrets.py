@@ -351,6 +351,7 @@ class TestLibrary:
         ears.look_at((host, host.provider(provider)))
         assert ears.heard() == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("provider", PROVIDERS)
     def test_nothing_shows_of_what_is_sent(self, world: World, ears: Ears, provider: str) -> None:
         """Of requests that succeed, are refused, break off, or go elsewhere; with either library, sync and async."""
@@ -426,6 +427,7 @@ class TestFaults:
 class TestCommandLine:
     """From a shell."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
     def test_nothing_shows_of_a_command(self, world: World, ears: Ears, command: tuple[str, ...]) -> None:
         """Whatever the provider, and also with a trace of each error."""
@@ -450,6 +452,7 @@ class TestCommandLine:
         ears.tell(screen.getvalue())
         assert ears.heard() == []
 
+    @pytest.mark.slow
     def test_nothing_is_kept(self, world: World) -> None:
         """The snapshot holds names and places, no values."""
         for provider in PROVIDERS:
@@ -528,6 +531,7 @@ def signed_in(tmp_path: Path) -> Iterator[SignedIn]:
 class TestLogins:
     """Where logins are stored, renewed and removed."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("provider", LOGINS)
     def test_nothing_shows_of_a_login(self, signed_in: SignedIn, ears: Ears, provider: str) -> None:
         """Of its objects and their errors; nor of what is sent with it."""
@@ -540,6 +544,7 @@ class TestLogins:
         assert signed_in.server.received[0].header("authorization")
         assert ears.heard() == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("command", [*COMMANDS, *ABOUT_LOGINS], ids=" ".join)
     def test_nothing_shows_of_a_command(self, signed_in: SignedIn, ears: Ears, command: tuple[str, ...]) -> None:
         """Also of one that signs out while its issuer fails."""
@@ -548,6 +553,7 @@ class TestLogins:
             signed_in.run(*[signed_in.filled(word) if word != "PROVIDER" else provider for word in command])
         assert ears.heard() == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("text", BROKEN_LOGINS)
     def test_nothing_shows_of_a_damaged_login(self, signed_in: SignedIn, ears: Ears, text: str) -> None:
         """Whatever is wrong with it."""
@@ -559,6 +565,7 @@ class TestLogins:
                 signed_in.run(command, provider)
         assert ears.heard() == []
 
+    @pytest.mark.slow
     def test_nothing_shows_of_a_renewal_that_fails(self, signed_in: SignedIn, ears: Ears) -> None:
         """Whatever the issuer answers, and in the journal neither."""
         signed_in.write("auth.json", signed_in.tokens(expires_in=-60))
@@ -570,6 +577,7 @@ class TestLogins:
         assert signed_in.server.received
         assert ears.heard() == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("typed", ["{typed}\n", "one\n{typed}\n", "é{typed}", "at-{typed}"])
     @pytest.mark.parametrize("method", ["--with-api-key", "--with-access-token"])
     def test_nothing_shows_of_what_is_typed(

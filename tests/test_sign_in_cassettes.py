@@ -22,6 +22,7 @@ FILES = sorted(os.listdir(sign_ins.CASSETTES))
 _WORD = re.compile(r"[A-Za-z0-9_-]{20,}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scene", "program", "expected"), sign_ins.SIGN_INS)
 def test_a_sign_in_goes_as_when_it_was_recorded(
     tmp_path: Path, scene: Callable[[sign_ins.Scene], object], program: bool, expected: object

@@ -285,6 +285,7 @@ def attempt(scene: Scene, ears: Ears, way: str, person: Person) -> object:
     return came
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_shows_of_a_sign_in(tmp_path: Path, ears: Ears, way: str) -> None:
     """Of its objects, its logs, its pages and their addresses, and of each file but the one that keeps the login."""
@@ -297,6 +298,7 @@ def test_nothing_shows_of_a_sign_in(tmp_path: Path, ears: Ears, way: str) -> Non
     assert any(GIVEN["access"] in path.read_text() for path in scene.home.rglob("*.json"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "endpoint", "sent"), ENDPOINTS)
 def test_nothing_shows_of_one_that_fails(tmp_path: Path, ears: Ears, way: str, endpoint: str, sent: list[str]) -> None:
     """Whatever the issuer answers, and wherever; however the client shows its secret."""
@@ -384,6 +386,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_nothing_shows_of_a_command(tmp_path: Path, ears: Ears, arguments: tuple[str, ...]) -> None:
     """Of one that signs in, and then tells of it and signs out; nor of one that fails, with a trace of its error."""
@@ -400,6 +403,7 @@ def test_nothing_shows_of_a_command(tmp_path: Path, ears: Ears, arguments: tuple
 TOOK = "import json, os, sys; sys.stdin.read(); print(json.dumps([sys.argv, dict(os.environ)]), file=sys.stderr)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "provider", "printed"), [
     ("ChatGPT, browser", "chatgpt", {"access", "id"}),
     ("OAuth, browser", "sso", {"access"}),

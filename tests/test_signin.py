@@ -223,6 +223,7 @@ def test_a_clock_that_is_ahead_costs_one_renewal(lab: Lab) -> None:
 class TestRevokeOld:
     """`--revoke-old`."""
 
+    @pytest.mark.slow
     def test_the_old_one_ends_once_the_new_one_is_stored(self, lab: Lab) -> None:
         """Not before, and not without being asked to."""
         lab.has(lab.issuer.login())

@@ -217,6 +217,7 @@ def test_what_a_plugin_prints_does_not_reach_stdout(keyfob, site):
     assert (said.out, said.err) == (f"{CANARY}\n", "noise\nnoise\n")
 
 
+@pytest.mark.slow
 def test_who_waits_for_a_plugin_learns_which(keyfob, site, monkeypatch):
     """After a second, on stderr; the answer comes all the same."""
     monkeypatch.setattr(patience, "PATIENCE", 0.01)
@@ -227,6 +228,7 @@ def test_who_waits_for_a_plugin_learns_which(keyfob, site, monkeypatch):
     assert said.err == "keyfob: waiting for kf-slow 1.0: its plugin has been loading for more than 0.01 s\n"
 
 
+@pytest.mark.slow
 def test_what_a_trial_finds_is_not_imported_by_doctor(keyfob, site, monkeypatch):
     """Its entry's finding is the trial's, with the distribution; the plugin that is sound is opened here."""
     install(site, "import", BAD["import"])
@@ -253,6 +255,7 @@ def test_no_plugin_is_imported_by_what_needs_none(keyfob, site, command):
     assert "kf_was_imported" not in sys.modules
 
 
+@pytest.mark.slow
 def test_listing_and_doctor_import_what_an_entry_needs_alone(keyfob, site, monkeypatch):
     """Not what is merely installed, nor what listens; `status openai` not what another entry needs either."""
     for name, group in (("key", "keyfob.auth"), ("hears", "keyfob.events")):

@@ -86,6 +86,7 @@ complete_line() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _keyfob; printf '%s
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed: apt-get install bash")
 def test_bash_completes(lab):
     """Commands, options, values and ids; an id with a blank is one word, and what comes after `--` is not ours."""

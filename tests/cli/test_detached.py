@@ -102,6 +102,7 @@ class Command:
 
 
 class TestTheChild:
+    @pytest.mark.slow
     def test_is_on_its_own(self, signed: Keyfob, issuer: Issuer) -> None:
         """It leads a session without a terminal, shares no stream with the command, and shows no secret in its argv."""
         seen: dict[str, Any] = {}
@@ -133,6 +134,7 @@ class TestTheChild:
         assert "-P" in seen["argv"]
         assert issuer.renewals == 1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("number", [signal.SIGKILL, *slow(signal.SIGTERM, signal.SIGHUP, signal.SIGINT)], ids=str)
     def test_finishes_alone(self, signed: Keyfob, issuer: Issuer, number: signal.Signals) -> None:
         """When the command is killed while the issuer is asked, the next one has the answer without asking again."""
@@ -171,6 +173,7 @@ class TestTheChild:
         assert signed.finished("token", "corp").out.strip() == tokens(signed)["access_token"]
         assert issuer.renewals == 1
 
+    @pytest.mark.slow
     def test_is_not_waited_for_long_while_the_old_token_is_good(
         self, signed: Keyfob, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -190,6 +193,7 @@ class TestTheChild:
 
 
 class TestErrors:
+    @pytest.mark.slow
     def test_come_back(self, signed: Keyfob, issuer: Issuer) -> None:
         """What the child could not do is told by the command as its own error, with code, hint and exit code."""
         issuer.answers.append(503)
@@ -248,6 +252,7 @@ class TestErrors:
         assert said.code == 1
         assert "corp: the renewal cannot be started: No such file or directory" in said.err
 
+    @pytest.mark.slow
     def test_a_command_that_was_gone_at_once(self) -> None:
         """A child that was told nothing does nothing, and says nothing."""
         command = [sys.executable, "-P", "-m", "keyfob.cli.detached"]
@@ -257,6 +262,7 @@ class TestErrors:
 
 
 class TestTheSame:
+    @pytest.mark.slow
     def test_options(self, signed: Keyfob, issuer: Issuer) -> None:
         """An entry that only `-c` or a profile has is renewed too."""
         signed.configure(f"[model_providers]\nof_profile = {ENTRY}\n", "work.config.toml")
@@ -268,6 +274,7 @@ class TestTheSame:
         assert said.out.strip() == tokens(signed)["access_token"], said.err
         assert issuer.renewals == 2
 
+    @pytest.mark.slow
     def test_environment(self, signed: Keyfob, issuer: Issuer) -> None:
         """The child has the environment that the command was given, which need not be this process's."""
         assert not set(issuer.environ) & set(os.environ)

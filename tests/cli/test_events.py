@@ -67,6 +67,7 @@ def heard():
     return [(event.kind, event.provider, event.plugin, event.code or event.origin) for event in found]
 
 
+@pytest.mark.slow
 def test_a_key_that_is_stored_and_removed(listening, monkeypatch):
     """Once each, with the place; stdout stays for data, whatever the listener prints."""
     pipe(monkeypatch, KEY)
@@ -83,6 +84,7 @@ def test_a_key_that_is_stored_and_removed(listening, monkeypatch):
     assert heard() == [("logout", "lab", "envkey", None)]
 
 
+@pytest.mark.slow
 def test_a_login_that_goes_to_another_machine(listening, monkeypatch):
     """It comes with a `login`; what only was lent is still here."""
     pipe(monkeypatch, KEY)

@@ -88,6 +88,7 @@ def uninstall(keyfob, *words, code=0):
 # Codex
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -575,6 +576,7 @@ def test_a_kubeconfig_that_kubectl_wrote_anew_loses_that_user_and_no_more(keyfob
     assert got(place).endswith("# end\n")
 
 
+@pytest.mark.slow
 def test_a_file_that_two_have_made_goes_with_the_last(keyfob):
     """Whichever that is; unless somebody else has written into it."""
     put(path(keyfob), OTHERS + OTHERS.replace("corp", "two"))

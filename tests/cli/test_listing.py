@@ -254,6 +254,7 @@ def listed(keyfob, python, *arguments):
     return done.returncode, found
 
 
+@pytest.mark.slow
 def test_plugins_are_listed_from_metadata_alone(keyfob, stocked):
     """None is imported, or the one that sleeps would be noticed; one that takes a key of Codex is refused."""
     code, found = listed(keyfob, stocked)

@@ -91,6 +91,7 @@ def test_with_auto_it_says_where_and_why(keyfob, monkeypatch, memory):
 # What it is good for
 
 
+@pytest.mark.slow
 def test_a_stored_key_serves_as_the_variable_does(keyfob, monkeypatch):
     """Also a command that knows nothing but that variable; and the warm path goes the whole way."""
     pipe(monkeypatch, KEY)
@@ -222,6 +223,7 @@ def test_a_key_for_another_origin_is_replaced_unasked(keyfob, monkeypatch):
     assert stored(keyfob, STORED) == {"origin": "https://new.example", "api_key": KEY}
 
 
+@pytest.mark.slow
 def test_the_new_login_is_there_before_anything_of_the_old_goes(keyfob):
     """Where it cannot be written, the old one and an issuer's answer beside it stay; no file may grow here."""
     write_login(keyfob, chatgpt())
@@ -287,6 +289,7 @@ def test_a_variable_that_goes_before_it_is_named(keyfob, monkeypatch):
     assert "LAB_KEY is set, and goes before it" in keyfob("login", "--with-api-key", LAB_KEY="other").err
 
 
+@pytest.mark.slow
 def test_a_person_types_it_unseen(keyfob):
     """On a terminal of its own; what is typed is not shown, and is stored."""
     parent, child = pty.openpty()

@@ -86,6 +86,7 @@ def stored(machine, name="auth.json"):
 # What can be used in two places
 
 
+@pytest.mark.slow
 def test_through_a_pipe_goes_the_access_token_alone(here, there, issuer):
     """It is used there until it expires; what renews it stays, and the other machine asks no issuer."""
     login = issuer.login(OPENAI_API_KEY="sk-canary-exchanged")
@@ -114,6 +115,7 @@ def test_through_a_pipe_goes_the_access_token_alone(here, there, issuer):
     assert receipt.startswith(b"keyfob-stored ")
 
 
+@pytest.mark.slow
 def test_it_is_renewed_first_where_that_is_due(here, issuer):
     """Of a token that has expired nobody has any use."""
     write_login(here, issuer.login(expires_in=-1))
@@ -176,6 +178,7 @@ def test_what_a_plugin_leaves_in_is_not_exported(here, issuer, monkeypatch):
     assert (found.code, found.out, "without what renews it" in found.err) == (2, "", True)
 
 
+@pytest.mark.slow
 def test_a_command_may_take_it_too(here, there, issuer):
     """Then keyfob sees that it arrived; the login stays."""
     write_login(here, issuer.login())
@@ -199,6 +202,7 @@ def test_without_a_command_nothing_can_confirm(here, issuer):
         assert "keyfob login export corp --move -- ssh HOST keyfob login import" in found.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", [*slow("file", "keyring"), "auto"])
 def test_the_whole_login_is_moved(here, there, issuer, memory, setting):
     """From every place where it is; it is not revoked, and goes on there."""
@@ -228,6 +232,7 @@ UNCONFIRMED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", UNCONFIRMED.values(), ids=UNCONFIRMED)
 def test_without_the_receipt_nothing_is_removed(here, there, issuer, monkeypatch, text):
     """What to do is said: nobody knows whether it is in both places."""
@@ -250,6 +255,7 @@ def test_a_command_that_cannot_be_run_is_said(here, issuer, command, code):
     assert (found.code, stored(here), "stays here" in found.err) == (code, login, False)
 
 
+@pytest.mark.slow
 def test_an_error_after_it_was_run_is_not_told_as_if_it_had_not_been(here, there, issuer, monkeypatch):
     """The login may be stored there by then."""
 
@@ -266,6 +272,7 @@ def test_an_error_after_it_was_run_is_not_told_as_if_it_had_not_been(here, there
     assert "could not be spoken with: Input/output error. corp: the login stays here" in found.err
 
 
+@pytest.mark.slow
 def test_who_breaks_it_off_once_it_is_confirmed_is_told_that_it_stays(here, there, issuer, monkeypatch):
     """In the moment before Ctrl-C is no longer heeded."""
 
@@ -280,6 +287,7 @@ def test_who_breaks_it_off_once_it_is_confirmed_is_told_that_it_stays(here, ther
     assert "the login stays here; it may be stored there, too" in found.err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("flock") is None, reason="flock is not installed: apt-get install util-linux")
 def test_nobody_renews_it_meanwhile(here, there, issuer):
     """The lock of its renewal is held until it is removed."""
@@ -288,6 +296,7 @@ def test_nobody_renews_it_meanwhile(here, there, issuer):
     assert here("login", "export", "corp", "--move", "--", *shell(text, there)).code == 0
 
 
+@pytest.mark.slow
 def test_what_another_program_has_changed_meanwhile_stays(here, there, issuer, tmp_path):
     """Codex knows nothing of our lock: what it renewed may be the one that lives."""
     write_login(here, issuer.login())
@@ -299,6 +308,7 @@ def test_what_another_program_has_changed_meanwhile_stays(here, there, issuer, t
     assert "another program has changed it here meanwhile" in found.err
 
 
+@pytest.mark.slow
 def test_what_cannot_be_removed_is_said(here, there, issuer, monkeypatch):
     """By then it is there, too."""
 
@@ -325,6 +335,7 @@ def test_what_is_being_renewed_is_not_moved(here, there, issuer):
     assert "keyfob check corp" in found.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [*slow(signal.SIGINT, signal.SIGKILL), signal.SIGTERM])
 def test_whoever_breaks_it_off_keeps_the_login(here, issuer, tmp_path, number):
     """Ctrl-C, a signal, a kill; the command ends too where it can be ended, and the lock is free again."""

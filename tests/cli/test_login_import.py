@@ -207,6 +207,7 @@ def test_the_issuer_says_where_the_clients_secret_goes(keyfob, monkeypatch, issu
     assert "evil" not in json.dumps(kept)
 
 
+@pytest.mark.slow
 def test_without_renewal_no_issuer_is_asked(keyfob, monkeypatch, issuer):
     """Not even about its end: that would end the login on the machine that it is from."""
     assert imported(keyfob, monkeypatch, document(sso(issuer.origin), "sso", "oauth")).code == 0

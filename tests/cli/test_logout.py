@@ -279,6 +279,7 @@ def _told(held, name, function):
 # Logins that no provider uses any more
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["file", "keyring"])
 @pytest.mark.parametrize(
     "after",

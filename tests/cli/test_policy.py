@@ -196,6 +196,7 @@ def test_check_removes_it_and_still_tells_of_the_others(openai):
     assert not os.path.exists(path)
 
 
+@pytest.mark.slow
 def test_a_personal_access_token_is_removed_once_its_workspace_is_known(openai):
     """Its issuer is asked first."""
     managed(openai, 'forced_chatgpt_workspace_id = "acct-1"')
@@ -344,6 +345,7 @@ def test_a_login_that_comes_under_a_rule_is_judged_at_each_start(openai, warm, m
     assert "acct-2" in err
 
 
+@pytest.mark.slow
 def test_the_installed_script_obeys_a_rule_at_once(openai, server):
     """The same with processes of their own, and the user's file."""
     store(openai, KEY)

@@ -185,6 +185,7 @@ HELP = [["--help"], ["--version"], *([name, "--help"] for name in LISTED)]
 SHELLS = [["completion", shell] for shell in ("bash", "zsh", "fish")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("runs", "unwanted"),
     [

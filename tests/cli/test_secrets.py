@@ -125,6 +125,7 @@ def test_headers_are_printed_whole_into_a_pipe(lab):
     assert "canary-version" not in found.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["headers", "fixed"], ["headers", "fixed", "--json"]])
 def test_headers_are_masked_on_a_terminal(lab, arguments):
     """Unless --reveal says otherwise."""
@@ -153,6 +154,7 @@ def test_no_header_is_said(lab):
 SHOW = "import json, os; print(json.dumps(dict(os.environ)))"
 
 
+@pytest.mark.slow
 def test_exec_sets_the_variables(lab, server):
     """Base URL, key, and the entry's own variable; the rest is the caller's."""
     found = json.loads(lab.finished("exec", "lab", "--", sys.executable, "-c", SHOW, environ={"MINE": "1"}).out)
@@ -160,6 +162,7 @@ def test_exec_sets_the_variables(lab, server):
     assert (found["OPENAI_API_KEY"], found["LAB_KEY"], found["MINE"]) == (KEY, KEY, "1")
 
 
+@pytest.mark.slow
 def test_exec_finds_the_key_in_dotenv(lab):
     """The child gets the variable it reads, though the caller has none."""
     lab.configure("UNSET_KEY=sk-canary-dotenv\n", ".env")
@@ -167,12 +170,14 @@ def test_exec_finds_the_key_in_dotenv(lab):
     assert (found["OPENAI_API_KEY"], found["UNSET_KEY"]) == ("sk-canary-dotenv", "sk-canary-dotenv")
 
 
+@pytest.mark.slow
 def test_exec_takes_a_foreign_key_away(lab):
     """A provider without authentication is not sent OPENAI_API_KEY."""
     found = lab.finished("exec", "open", "--", sys.executable, "-c", SHOW, environ={"OPENAI_API_KEY": "foreign"})
     assert "OPENAI_API_KEY" not in json.loads(found.out)
 
 
+@pytest.mark.slow
 def test_exec_keeps_what_is_for_openai_alone(lab):
     """OpenAI's SDK would send these to any provider."""
     ours = {"OPENAI_ORG_ID": "org", "OPENAI_PROJECT_ID": "proj", "OPENAI_CUSTOM_HEADERS": "X-A: b"}
@@ -186,12 +191,14 @@ def test_exec_that_fails_leaves_this_process_as_it_was(lab):
     assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN
 
 
+@pytest.mark.slow
 def test_exec_leaves_signals_as_a_shell_would(lab):
     """Python ignores SIGPIPE; what it becomes must not."""
     found = lab.finished("exec", "lab", "--", "sh", "-c", "yes | head -n 1")
     assert (found.out, found.err) == ("y\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_told_to_stop_it_stops_the_token_command_too(lab, tmp_path, number):
     """And ends by the signal, as any program."""
@@ -212,6 +219,7 @@ def test_told_to_stop_it_stops_the_token_command_too(lab, tmp_path, number):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
+@pytest.mark.slow
 def test_exec_says_what_variables_cannot_carry(lab):
     """Names, not values."""
     found = lab.finished("exec", "fixed", "--", "true")
@@ -221,6 +229,7 @@ def test_exec_says_what_variables_cannot_carry(lab):
     assert "canary" not in found.err
 
 
+@pytest.mark.slow
 def test_exec_uses_the_default_provider_and_leaves_arguments_alone(lab):
     """Everything after the first `--` is the command's."""
     show = "import os, sys; print(os.environ['OPENAI_API_KEY'], *sys.argv[1:])"
@@ -228,11 +237,13 @@ def test_exec_uses_the_default_provider_and_leaves_arguments_alone(lab):
     assert found.out == f"{KEY} --json -c -- --help\n"
 
 
+@pytest.mark.slow
 def test_exec_passes_the_exit_code_on(lab):
     """The command's own."""
     assert lab.finished("exec", "lab", "--", "sh", "-c", "exit 7").code == 7
 
 
+@pytest.mark.slow
 def test_exec_passes_signals_on(lab):
     """The process is the command."""
     process = lab.script("exec", "lab", "--", "sh", "-c", "echo ready; exec sleep 60")

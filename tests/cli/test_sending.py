@@ -35,6 +35,7 @@ def scripted(lab, server, answers):
     server._script.update({path: [Answer.of(one) for one in script] for path, script in answers.items()})
 
 
+@pytest.mark.slow
 def test_request_is_signed_and_printed(lab, server):
     """GET below the base URL; the body as it is, and nothing else."""
     found = lab("request", "models")
@@ -208,6 +209,7 @@ def test_bytes_are_as_they_are(lab, server):
     assert lab("request", "models", tty=True).out == "\N{REPLACEMENT CHARACTER}[31mend\n"
 
 
+@pytest.mark.slow
 def test_a_stream_is_printed_as_it_arrives(lab, server):
     """The first event is there while the server keeps the rest back."""
     scripted(lab, server, {"responses": [Answer(hang=True, after=1)]})
@@ -264,6 +266,7 @@ def test_a_dropped_connection_is_tried_again(lab, server, hurry):
     assert lab("request", "models").out == "ok"
 
 
+@pytest.mark.slow
 def test_a_time_out_is_not_tried_again(lab, server, hurry):
     """Who has waited that long has waited long enough."""
     scripted(lab, server, {"models": ["hang"]})
@@ -319,6 +322,7 @@ def checked(lab, *arguments):
     return found.code, {one["provider"]: one for one in json.loads(found.out)["providers"]}
 
 
+@pytest.mark.slow
 def test_check_asks_each_for_its_models(lab, server):
     """One request to each of the files' providers; the one without a key is not sent one."""
     code, found = checked(lab)
@@ -344,6 +348,7 @@ def test_check_of_named_ones(lab, server):
     assert (code, list(found)) == (0, ["lab", "open"])
 
 
+@pytest.mark.slow
 def test_check_says_what_to_do(lab, server):
     """About each that cannot be used, where something is known."""
     found = lab("check", "unset", "open")
@@ -412,6 +417,7 @@ def test_check_explains_litellm_without_a_database(lab, server):
     assert "LiteLLM proxy without a database" in lab("check", "lab").out
 
 
+@pytest.mark.slow
 def test_check_bounds_its_patience(lab, server):
     """One that never answers; the other is not kept waiting by it."""
     scripted(lab, server, {"/slow/models": ["hang"]})
@@ -482,6 +488,7 @@ def test_no_models_are_no_fault():
     assert (finding.ok, finding.credential, finding.models) == (True, "accepted", [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [

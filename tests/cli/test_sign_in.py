@@ -301,6 +301,7 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(tty):
     assert wait.err.getvalue().endswith("\r\x1b[K")
 
 
+@pytest.mark.slow
 def test_what_is_typed_while_a_code_waits_goes_nowhere(tty):
     """It is not shown, also between two waits, and not left to the shell; who types is told once."""
     before, err, told = modes(sys.stdin), Screen(), threading.Event()
@@ -379,6 +380,7 @@ def test_who_gives_up_is_told_whether_anything_was_stored(keyfob, issuer, monkey
     assert (keyfob("status", "corp").code == 0) == ("before" in said)
 
 
+@pytest.mark.slow
 def test_a_terminal_that_goes_away_is_no_busy_loop(tty, monkeypatch):
     """The wait goes on without it."""
     reads = []
@@ -408,6 +410,7 @@ def test_without_a_terminal_nothing_is_read(monkeypatch, stdin):
 # The time that is left
 
 
+@pytest.mark.slow
 def test_the_time_that_is_left_is_one_line_that_gives_way(monkeypatch):
     """Rewritten when it changes, never wider than the terminal, and gone before anything else is said."""
     err = Screen()

@@ -28,6 +28,7 @@ def keyfob(keyfob, issuer):
     return keyfob
 
 
+@pytest.mark.slow
 def test_with_a_code_one_is_signed_in(keyfob, issuer):
     """Address and code are shown, each alone on its line; what tells the device from others is not."""
     found = keyfob("login", "corp", "--device-auth")
@@ -49,6 +50,7 @@ def test_who_was_refused_is_told_to_go_the_same_way_again(keyfob, issuer):
     assert (found.code, found.err.splitlines()[-1]) == (1, "  → keyfob login corp --device-auth")
 
 
+@pytest.mark.slow
 def test_what_is_replaced_and_revoked_is_told(keyfob, issuer):
     """Once it is; of what there was nothing to revoke of, nothing is said."""
     assert "revoked" not in keyfob("login", "corp", "--device-auth", "--revoke-old").err
@@ -66,6 +68,7 @@ def test_what_is_replaced_and_cannot_be_revoked_is_told(keyfob, issuer):
     assert "warning: the login that was replaced may still be valid: its issuer could not be told" in found.err
 
 
+@pytest.mark.slow
 def test_where_neither_a_code_nor_the_browser_is_a_way_that_is_said_once(keyfob, issuer, monkeypatch):
     """Codes are switched off, and there is no port: a code is not offered again."""
     issuer.sign_in.device = False

@@ -90,6 +90,7 @@ STATES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_each_state_is_told_with_what_to_do(keyfob, issuer, state):
     """In JSON as in words; the exit code says whether a credential can be had."""
@@ -104,6 +105,7 @@ def test_each_state_is_told_with_what_to_do(keyfob, issuer, state):
     assert "canary" not in words.out + words.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_it_changes_nothing_and_asks_nobody(keyfob, issuer, state):
     """Not a byte of any file, not a request; also in the spelling of Codex."""
@@ -200,6 +202,7 @@ def test_the_variable_goes_before_a_stored_login_and_that_is_said(keyfob, issuer
     assert (found["place"], found["stored"], found["overruled"]) == ("environment variable CODEX_API_KEY", False, path)
 
 
+@pytest.mark.slow
 def test_without_a_provider_the_default_ones_comes_first(keyfob, issuer, monkeypatch):
     """Then whatever else is stored, each once with all that use it."""
     pipe(monkeypatch, KEY)
@@ -218,6 +221,7 @@ def test_nothing_is_said_of_logins_that_are_not_there(keyfob):
     assert found.code == 1
 
 
+@pytest.mark.slow
 def test_a_default_provider_without_login_leaves_openais(keyfob, issuer):
     """Asked for by its name, that is an error."""
     write_login(keyfob, issuer.login())
@@ -286,6 +290,7 @@ def test_a_faulty_entry_for_openai_is_named(keyfob, command):
     assert (found.code, f"{path}:4" in found.err, "internal" in found.err) == (2, True, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["invalid_client", "status-403"])
 @pytest.mark.parametrize("expires_in", [-1, 600])
 def test_a_renewal_that_fails_again_and_again_is_told(keyfob, issuer, code, expires_in):

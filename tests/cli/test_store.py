@@ -74,6 +74,7 @@ def test_with_auto_the_login_that_counts_is_shown(keyfob, memory, later):
     assert "canary" not in shown + json.dumps(document)
 
 
+@pytest.mark.slow
 def test_a_keyring_that_cannot_be_looked_into_is_shown_as_such(keyfob, use):
     """The list is there all the same."""
     use(Failing(KeyringLocked()))
@@ -112,6 +113,7 @@ def test_every_login_is_moved(keyfob, memory, target, config):
     assert (again.code, f"nothing to move to the {target}" in again.err) == (0, True)
 
 
+@pytest.mark.slow
 def test_a_moved_login_is_used(keyfob, memory):
     """By the very next command."""
     keyfob.configure(KEYRING)

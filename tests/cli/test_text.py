@@ -36,6 +36,7 @@ def test_nothing_is_cut_off(width):
     assert sorted(kept) == sorted("".join("".join(cell.text for row in ROWS for cell in row).split()))
 
 
+@pytest.mark.slow
 @given(st.text(), st.integers(-8, 120))
 def test_a_sentence_is_broken_at_blanks_alone(sentence, width):
     """Nothing of it is lost; no line is wider but for one word that is, which stays whole to be copied."""
@@ -55,6 +56,7 @@ def test_no_rows_are_no_lines():
     assert lines(80, []) == []
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=3), st.integers(1, 200))
 def test_any_text_is_laid_out(words, width):
     """Whatever stands in a row, the table ends, and no letter of it is lost."""

@@ -197,6 +197,7 @@ def asked(keyfob, *arguments):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a launcher stands between")
 class TestLogin:
+    @pytest.mark.slow
     def test_a_repeat_renews_once(self, keyfob, issuer):
         """The second answer is a new token; the third is the same again, for a new token is not renewed at once."""
         old = stored(keyfob)
@@ -205,12 +206,14 @@ class TestLogin:
         assert answers[1] != old
         assert [each.fields["refresh_reason"] for each in issuer.presented] == ["unauthorized_recovery"]
 
+    @pytest.mark.slow
     def test_without_the_flag_nothing_counts_and_nothing_is_written(self, keyfob, issuer):
         """However often it is asked."""
         assert [asked(keyfob, "chat") for _ in range(2)] == [stored(keyfob)] * 2
         assert not Path(keyfob.places.cache, "handed").exists()
         assert issuer.presented == []
 
+    @pytest.mark.slow
     def test_another_process_is_not_disturbed(self, keyfob, issuer):
         """Two shells ask once each."""
         for _ in range(2):
@@ -218,6 +221,7 @@ class TestLogin:
             subprocess.run(command, env=keyfob.script_environ, check=True, capture_output=True)
         assert issuer.presented == []
 
+    @pytest.mark.slow
     def test_a_shell_that_asks_twice_was_refused(self, keyfob, issuer):
         """The counterpart of the test above."""
         ask = f"'{SCRIPT}' token chat {FLAG}"
@@ -227,12 +231,14 @@ class TestLogin:
         assert done.stdout.decode().split()[1] == stored(keyfob)
         assert issuer.renewals == 1
 
+    @pytest.mark.slow
     def test_each_format_counts(self, keyfob, issuer):
         """As a header, then as JSON."""
         old = stored(keyfob)
         assert asked(keyfob, "chat", FLAG, "--format", "header").splitlines()[0] == f"Authorization: Bearer {old}"
         assert json.loads(asked(keyfob, "chat", FLAG, "--json"))["token"] == stored(keyfob) != old
 
+    @pytest.mark.slow
     def test_a_place_that_cannot_be_written_is_said(self, keyfob, issuer):
         """The answer is given all the same."""
         os.makedirs(keyfob.places.cache)
@@ -295,6 +301,7 @@ def test_a_key_that_cannot_be_renewed_is_handed_out_again(keyfob):
     assert [keyfob("token", "chat", FLAG).out for _ in range(3)] == ["sk-canary\n"] * 3
 
 
+@pytest.mark.slow
 def test_a_command_is_told_by_being_run_anew(lab, tmp_path):
     """One that answers the same a second time is asked once more, as after any 401; one that does not is not."""
     counter = tmp_path / "runs"

@@ -122,6 +122,7 @@ def signed_in(tmp_path, monkeypatch):
     return environ
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("flag", "further"), [([], set()), (["--repeat-means-refused"], {"keyfob.cli.repeats"})])
 def test_a_login_takes_little_more(signed_in, flag, further):
     """Its file is read by our own few lines; whether it is a repeat takes one module more."""
@@ -131,6 +132,7 @@ def test_a_login_takes_little_more(signed_in, flag, further):
     assert {name for name in found if name.startswith("keyfob.cli")} == {"keyfob.cli", "keyfob.cli.warm"} | further
 
 
+@pytest.mark.slow
 def test_an_oauth_login_takes_no_more_than_that(tmp_path, monkeypatch):
     """It is read by the same few lines."""
     (tmp_path / "keyfob.toml").write_text(OAUTH_CONFIG)
@@ -149,6 +151,7 @@ def test_an_oauth_login_takes_no_more_than_that(tmp_path, monkeypatch):
     assert {name for name in found if name.startswith("keyfob.cli")} == {"keyfob.cli", "keyfob.cli.warm"}
 
 
+@pytest.mark.slow
 def test_without_a_snapshot_the_costly_ones_are_seen(environ):
     """So the tests above would notice them."""
     found, *_ = imported_beyond_the_interpreter([SCRIPT, "token", "lab"], environ)

@@ -142,6 +142,7 @@ def resets_in_the_handshake(connection: socket.socket) -> None:
 class TestNothingWasSent:
     """The token is as good as before: the next try is the first."""
 
+    @pytest.mark.slow
     def test_a_name_without_an_address(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """In the system's words."""
 
@@ -171,6 +172,7 @@ class TestNothingWasSent:
         found = failed(UnreachableError, lambda: sent(refused_by_the_system()))
         assert found == "127.0.0.1 cannot be reached: Connection refused"
 
+    @pytest.mark.slow
     def test_a_connection_that_is_not_taken(self) -> None:
         """The time to connect is no longer than that for a byte."""
         with socket.socket() as full:
@@ -182,6 +184,7 @@ class TestNothingWasSent:
                 found = failed(UnreachableError, lambda: sent(url, timeout=SHORT))
         assert found == "127.0.0.1 cannot be reached: there was no connection in time"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("act", "reason"),
         [
@@ -207,6 +210,7 @@ class TestNothingWasSent:
         assert found.endswith("CODEX_CA_CERTIFICATE or SSL_CERT_FILE names further certificates to trust")
         assert server.received == []
 
+    @pytest.mark.slow
     def test_a_certificate_for_another_name(self, authority: Authority) -> None:
         """However trusted the authority is."""
         with Raw(answers(http()), tls=authority.server("other.example")) as server:
@@ -244,6 +248,7 @@ class TestNothingWasSent:
         )
         assert found == "issuer.example cannot be reached through the proxy of ALL_PROXY: Connection refused"
 
+    @pytest.mark.slow
     def test_a_proxy_that_drips(self) -> None:
         """The time for all of it holds for the way there, too."""
         with Raw(drips(b"HTTP/1.1 200 OK\r\nX: ", 0.05)) as proxy:
@@ -264,6 +269,7 @@ class TestNothingWasSent:
 class TestSomethingMayHaveBeenReceived:
     """The token may be spent: there is one connection, and no second try of the library's own."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("act", "reason"),
         [
@@ -311,6 +317,7 @@ class TestSomethingMayHaveBeenReceived:
         assert found == f"127.0.0.1 did not answer: {reason}" or (secure and act is resets)
         assert [text.endswith(BODY) for text in server.received] == [True]
 
+    @pytest.mark.slow
     def test_a_first_byte_and_then_no_more(self) -> None:
         """It hangs."""
 
@@ -330,6 +337,7 @@ class TestSomethingMayHaveBeenReceived:
         with Raw(answers(text)) as server:
             assert "sent more than 1 MiB" in failed(UnansweredError, lambda: sent(server.url))
 
+    @pytest.mark.slow
     def test_through_a_tunnel(self, authority: Authority) -> None:
         """Once it stands, what breaks may have been received."""
         with Raw(lambda _: None, tls=authority.server("issuer.example")) as server, Raw(Tunnels(server.port)) as proxy:
@@ -342,6 +350,7 @@ class TestSomethingMayHaveBeenReceived:
 class TestProxies:
     """As for providers: the environment that keyfob was given counts, which holds `.env`; not the process's."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
     def test_an_issuer_is_reached_through_the_proxy_of_the_environment(
         self, authority: Authority, variable: str
@@ -359,6 +368,7 @@ class TestProxies:
         assert TOKEN.encode() not in proxy.received[0]
         assert b"roxy-" not in server.received[0]
 
+    @pytest.mark.slow
     def test_a_proxy_that_speaks_tls_itself(self, authority: Authority) -> None:
         """The same certificates count for it."""
         tls = authority.server("issuer.example")
@@ -375,6 +385,7 @@ class TestProxies:
         with Raw(answers(http())) as server:
             assert sent(server.url, {variable: refused_by_the_system()}).ok
 
+    @pytest.mark.slow
     def test_no_proxy_holds_for_issuers(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The host that it names is looked up itself."""
         asked: list[object] = []

@@ -112,6 +112,7 @@ class TestCaptivePortal:
         assert (issuer.renewals, issuer.reused) == (1, [])
 
 
+@pytest.mark.slow
 def test_a_200_of_a_portal_is_no_login(lab: Lab, issuer: Issuer) -> None:
     """It is kept as it came, and holds nothing: the login stays what it was, and is renewed once the way is clear."""
     with Raw(portal("200 OK")) as server:
@@ -149,6 +150,7 @@ def test_a_connection_that_breaks_off_twice_is_a_lost_renewal(lab: Lab) -> None:
     assert lab.stored == lab.login
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
@@ -174,6 +176,7 @@ def test_what_the_user_has_to_mend_is_said_and_spends_nothing(
     assert (issuer.renewals, issuer.reused) == (1, [])
 
 
+@pytest.mark.slow
 def test_a_companys_proxy_and_authority(lab: Lab, issuer: Issuer, tmp_path: Path) -> None:
     """The renewal goes through the one and trusts the other."""
     authority = Authority(tmp_path)

@@ -225,6 +225,7 @@ class TestOptions:
         with way.client(signing(), transport=way.wire(), timeout=3) as client:
             assert client.client.timeout == way.http_library.Timeout(3)
 
+    @pytest.mark.slow
     def test_a_server_that_never_answers_is_a_time_out_of_the_library(self, way: Way) -> None:
         """And the credential is not renewed for it."""
         with ModelServer(answers={"models": ["hang"]}) as server:

@@ -74,11 +74,13 @@ class TestVariables:
         assert not accepted(way, server, {})
         assert server.received == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", NAMES)
     def test_the_file_that_one_names_is(self, way: Way, server: Raw, authority: Authority, name: str) -> None:
         """For every client."""
         assert accepted(way, server, {name: authority.file})
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", NAMES)
     def test_the_same_holds_for_issuers(self, server: Raw, authority: Authority, name: str) -> None:
         """Their requests go by the same rule."""
@@ -86,6 +88,7 @@ class TestVariables:
         with pytest.raises(UnreachableError):
             issuer.send(Exchange(server.url), {})
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("way", SYNC, ids=str)
     def test_codexs_own_goes_first(self, way: Way, server: Raw, authority: Authority, tmp_path: Path) -> None:
         """The other is not looked at then; empty is unset."""
@@ -102,6 +105,7 @@ class TestVariables:
         assert before
         assert found == before | {ssl.PEM_cert_to_DER_cert(authority.text.decode())}
 
+    @pytest.mark.slow
     def test_the_systems_roots_and_httpxs_are_trusted(self) -> None:
         """An administrator's too, as they are where OpenSSL looks for them."""
         import certifi
@@ -130,6 +134,7 @@ class TestVariables:
         assert accepted(way, server, {})
         trust._made.cache_clear()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("way", SYNC, ids=str)
     def test_a_folder_of_certificates_is_added_too(
         self, way: Way, server: Raw, authority: Authority, tmp_path: Path
@@ -145,6 +150,7 @@ class TestVariables:
         with pytest.raises(ConfigError, match="SSL_CERT_DIR names /no/such/folder, which is no folder"):
             accepted(way, server, {"SSL_CERT_DIR": "/no/such/folder"})
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("way", SYNC, ids=str)
     def test_the_environment_that_keyfob_was_given_counts(
         self, way: Way, server: Raw, authority: Authority, monkeypatch: pytest.MonkeyPatch
@@ -157,6 +163,7 @@ class TestVariables:
         assert accepted(way, server, {"SSL_CERT_FILE": authority.file})
         assert not accepted(way, server, {"SSL_CERT_FILE": authority.file}, trust_env=False)
 
+    @pytest.mark.slow
     def test_dotenv_may_name_the_usual_variable_and_not_codexs(
         self, home: Home, server: Raw, authority: Authority
     ) -> None:
@@ -189,6 +196,7 @@ def labelled(authority: Authority) -> bytes:
 
 
 class TestBundles:
+    @pytest.mark.slow
     @pytest.mark.parametrize("way", SYNC, ids=str)
     def test_what_else_stands_in_the_file_is_passed_over(
         self, way: Way, server: Raw, authority: Authority, tmp_path: Path
@@ -205,6 +213,7 @@ class TestBundles:
         ):
             assert accepted(way, server, bundle(tmp_path, text)), text
 
+    @pytest.mark.slow
     def test_an_intermediate_authority_is_enough(self, tmp_path: Path, authority: Authority) -> None:
         """Its root need not be named: who names it trusts it, as with Codex."""
         child = authority.ca.create_child_ca()
@@ -276,6 +285,7 @@ class TestBundles:
 
 
 class TestContexts:
+    @pytest.mark.slow
     def test_one_is_made_once_and_again_when_the_file_is_another(self, authority: Authority, tmp_path: Path) -> None:
         """Reading certificates takes longer than a request on this machine."""
         other = Authority(tmp_path, "other.pem")
@@ -285,6 +295,7 @@ class TestContexts:
         bundle(tmp_path, authority.text + b"\n")
         assert roots(trusted(environ)) >= {ssl.PEM_cert_to_DER_cert(authority.text.decode())}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("platform", ["darwin", "win32"])
     def test_where_the_system_alone_knows_its_roots_it_judges(
         self, server: Raw, authority: Authority, monkeypatch: pytest.MonkeyPatch, platform: str
@@ -303,6 +314,7 @@ class TestContexts:
         finally:
             trust._made.cache_clear()
 
+    @pytest.mark.slow
     def test_http2_has_one_of_its_own(self) -> None:
         """A connection writes into it which protocols it speaks."""
         assert trusted({}) is not trusted({}, http2=True)
@@ -324,6 +336,7 @@ class TestContexts:
         if verify is True:
             assert accepted(way, server, {"SSL_CERT_FILE": authority.file}, verify=True)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("way", SYNC, ids=str)
     def test_a_clients_certificate_is_that_clients_alone(self, way: Way, authority: Authority, tmp_path: Path) -> None:
         """Beside what the environment says; no other client shows it."""

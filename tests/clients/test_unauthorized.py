@@ -241,6 +241,7 @@ class TestOnRealSockets:
             assert client.get("models").json() == {"error": "no"}
         assert len(server.received) == 1
 
+    @pytest.mark.slow
     @ALL_WAYS
     def test_no_connection_is_left_behind(self, way: Way, kind: Kind) -> None:
         """The pool of one connection is free after each replay (and a socket left open would fail this test)."""

@@ -64,6 +64,7 @@ def no_thread_left() -> Iterator[None]:
 
 @pytest.mark.parametrize("way", SYNC, ids=str)
 class TestThreads:
+    @pytest.mark.slow
     def test_forty_threads_one_mint(self, way: Way) -> None:
         """All of them send what it returned."""
         mint, wire = Mint(), way.wire()
@@ -76,6 +77,7 @@ class TestThreads:
         assert mint.count == 1
         assert {each.headers["Authorization"] for each in wire.sent} == {"Bearer token-1"}
 
+    @pytest.mark.slow
     def test_forty_threads_refused_at_once_one_renewal(self, way: Way) -> None:
         """Each tells of the same refused credential."""
         mint = Mint()
@@ -181,6 +183,7 @@ class TestTasks:
         assert mint.count == 1
         assert len(wire.sent) == 2
 
+    @pytest.mark.slow
     def test_who_is_cancelled_after_a_401_closes_it(self, way: Way) -> None:
         """While the renewal it waited for goes on."""
         mint, wire = Mint(), way.wire(lambda request: 401)
@@ -224,6 +227,7 @@ class TestTasks:
 
 
 class TestLoops:
+    @pytest.mark.slow
     def test_event_loops_of_both_kinds_and_threads_share_one_mint(self) -> None:
         """Two of asyncio, one of trio, and a thread, on one provider."""
         mint = Mint()
@@ -291,6 +295,7 @@ class TestLoops:
             first.result(PATIENCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [*SYNC, *ASYNC], ids=str)
 def test_closing_leaves_nothing_behind(way: Way) -> None:
     """No thread and no open socket, also when answers were not read."""

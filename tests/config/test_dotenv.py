@@ -181,6 +181,7 @@ PIECES = [
 ]
 
 
+@pytest.mark.slow
 @given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES)).map("".join)))
 def test_any_text_is_read(text):
     """No text raises; the lines reported exist and ascend; no reserved name comes out."""
@@ -190,6 +191,7 @@ def test_any_text_is_read(text):
     assert not any(name.upper().startswith(("CODEX_", "KEYFOB_")) for name in variables)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.from_regex(r"[A-BD-Z_][A-Z0-9_]{0,8}", fullmatch=True), st.text()))
 def test_every_value_can_be_written(variables):
     """Whatever a value holds, double quotes with four characters escaped say it."""

@@ -283,6 +283,7 @@ def test_the_allow_lists_in_force(home):
     assert home.host().configuration.allowed_plugins == (set(), {"A", "b"})
 
 
+@pytest.mark.slow
 def test_ten_thousand_providers(home):
     """Each can be asked for; a fault in the last does not stop the first."""
     tables = "".join(f"[model_providers.p{number}]\nenv_key = 'K'\n" for number in range(10_000))

@@ -136,6 +136,7 @@ def test_what_is_no_configuration(home, data, message, line):
     assert fault.line == line
 
 
+@pytest.mark.slow
 def test_ten_megabytes_are_read(home):
     """Odd, but nothing is wrong with it."""
     home.write("# comment\n" * 1_000_000 + "a = 1\n")
@@ -172,6 +173,7 @@ def test_a_file_that_cannot_be_read(home):
     assert fault.message.startswith("cannot be read: ")
 
 
+@pytest.mark.slow
 def test_nesting_that_two_files_share_is_a_fault_too(home):
     """Each file can be read; merged, they are too deep for Python's stack."""
     deep = "[" + ".".join(["a"] * 999) + "]\n" + ".".join(["a"] * 999) + " = 1"

@@ -167,6 +167,7 @@ def test_what_is_nested_too_deep_is_not_known_but_near():
         assert lines.nearest((*deep, "b")) == 1
 
 
+@pytest.mark.slow
 def test_a_document_of_brackets_is_read_without_recursion():
     """Nesting deeper than Python's stack is no matter."""
     lines = locate("a = " + "[" * 50_000 + "]" * 50_000 + "\nb = 1")
@@ -337,6 +338,7 @@ VALUES = st.recursive(
 TABLES = st.dictionaries(TEXT, VALUES | st.lists(st.dictionaries(TEXT, VALUES, max_size=3), max_size=3), max_size=5)
 
 
+@pytest.mark.slow
 @given(TABLES, st.booleans(), st.booleans(), st.data())
 def test_every_key_of_any_document_has_its_line(content, crlf, final_newline, data):
     """Whatever the document holds and however it is written, the scan knows every key that tomli does, and its line."""
@@ -378,6 +380,7 @@ PIECES = [
 ]
 
 
+@pytest.mark.slow
 @example('"\\q" = 1')
 @given(st.text() | st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 def test_no_text_makes_it_raise(text):

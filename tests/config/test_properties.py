@@ -6,6 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from keyfob.config.models import ProviderEntry
 from keyfob.errors import KeyfobError, UsageError
 
 from ..homes import Home  # noqa: TID252
+
+pytestmark = pytest.mark.slow
 
 CANARY = "canary-7d1f"
 

@@ -99,6 +99,7 @@ def test_only_its_owner_can_read_it(places):
     assert os.stat(places.cache).st_mode & 0o777 == 0o700
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_is_noticed(places):
     """A damaged snapshot does not count, wherever the damage is; every fifth place is tried, and the whole end."""
     assert remembered(places)

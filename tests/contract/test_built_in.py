@@ -31,6 +31,7 @@ class TestBearer(Contract):
     secrets = ("sk-canary-of-the-entry",)
 
 
+@pytest.mark.slow
 class TestCommand(Contract):
     key = "command"
     secrets = ("canary-of-the-command",)

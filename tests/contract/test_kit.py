@@ -116,6 +116,7 @@ def _rules_of(contract: type[Contract]) -> set[str]:
     return {rule for rule in RULES if getattr(contract, f"test_{rule.replace('-', '_')}") is not None}
 
 
+@pytest.mark.slow
 def test_an_author_reads_which_rule_is_broken(tmp_path: Path) -> None:
     """In pytest's own summary, from three lines; the rules that are not about such a plugin are not there at all."""
     (tmp_path / "test_mine.py").write_text(AUTHORS)

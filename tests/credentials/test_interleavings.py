@@ -279,6 +279,7 @@ options = st.fixed_dictionaries(
 seeds = st.integers(0, 2**64)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(seeds, options)
 @example(0, {"revokes": True, "codex": False, "kills": 0, "faults": False})

@@ -28,6 +28,7 @@ class TestJournal:
         text = b'{"intent": {"fingerprint": "f", "sent": true}, "later": 1}'
         assert Journal.parsed(text) == Journal(Intent("f", sent=True))
 
+    @pytest.mark.slow
     @given(st.binary() | st.from_type(type(None)).map(lambda _: FULL.dumped()[:-9]))
     def test_what_cannot_be_read_is_as_good_as_none(self, text: bytes) -> None:
         """It holds no part of a login."""
@@ -42,6 +43,7 @@ class TestJournal:
 
 
 class TestStage:
+    @pytest.mark.slow
     @given(st.binary(), st.floats(0, 1e12), st.none() | st.floats(0, 1e12))
     def test_it_comes_back_as_it_was(self, body: bytes, at: float, date: float | None) -> None:
         """Whatever the issuer answered."""

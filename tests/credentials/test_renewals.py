@@ -236,17 +236,20 @@ def run(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 class TestProcess:
+    @pytest.mark.slow
     def test_the_program_does_not_end_before_its_renewal(self, tmp_path: Path) -> None:
         """The secret is spent, and what came of it is on disk."""
         done = run("print(world.disk['refresh'])", tmp_path)
         assert (done.returncode, done.stdout, done.stderr) == (0, "R1\n", "")
         assert '"refresh": "R2"' in (tmp_path / "auth.json").read_text()
 
+    @pytest.mark.slow
     def test_nor_if_it_ends_by_an_error(self, tmp_path: Path) -> None:
         """Or by Ctrl-C, which is one."""
         assert run("raise SystemExit(3)", tmp_path).returncode == 3
         assert '"refresh": "R2"' in (tmp_path / "auth.json").read_text()
 
+    @pytest.mark.slow
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
     def test_a_forked_child_forgets_it(self, tmp_path: Path) -> None:
         """It waits for its parent's lock as for any other's, and adopts what it finds; the parent is not disturbed."""

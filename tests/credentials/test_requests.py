@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["home"]
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 20
 THREADS, TASKS = 64, 16
 CONFIG = """

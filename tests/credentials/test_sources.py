@@ -322,6 +322,7 @@ class TestFlights:
         assert childs.result(PATIENCE) is source.outcome
 
 
+@pytest.mark.slow
 def test_what_forgets_after_a_fork_is_not_kept_alive_for_that() -> None:
     """Sources come and go with their hosts."""
 

@@ -453,6 +453,7 @@ class TestEarly:
 
 
 class TestExpired:
+    @pytest.mark.slow
     def test_all_wait_and_one_call_is_made(self, world: World) -> None:
         """64 threads, each without flights of a client, and in the same process a second provider."""
         world.now += LIFE

@@ -8,6 +8,8 @@ import shlex
 import socket
 from typing import TYPE_CHECKING
 
+import pytest
+
 from keyfob.cli.run import run
 from keyfob.cli.terminal import Terminal
 
@@ -15,8 +17,6 @@ from .pages import Block, blocks, lines
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 PORT = "8765"
 # What `keyfob` exits with, in the tutorial's order, where that is not 0: a wrong key, another host, no key.
@@ -27,6 +27,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 def test_the_tutorial_can_be_followed(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -71,6 +72,7 @@ def told(do: Callable[[], Any]) -> tuple[Any, str]:
 # Reading
 
 
+@pytest.mark.slow
 @often
 @given(files(), st.sampled_from([0o600, 0o644]))
 @example(b"", 0o600)
@@ -89,6 +91,7 @@ def test_any_auth_json_gives_a_credential_or_an_error(data: bytes, mode: int) ->
     assert state.ready or credential is None
 
 
+@pytest.mark.slow
 @often
 @given(
     files(), st.sampled_from([0o600, 0o600, 0o644]), st.sampled_from([None, b"", b'{"intent":null}', b'{"intent":{}}'])
@@ -116,6 +119,7 @@ keys = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @often
 @given(keys.map(lambda found: json.dumps(found).encode()) | files(), st.sampled_from([0o600, 0o600, 0o644]))
 @example(b'{"origin": "https://lab.example", "api_key": "sk-1"}', 0o600)
@@ -163,6 +167,7 @@ def test_any_text_is_a_jwt_or_none(word: str) -> None:
             text(openai(found), "chatgpt_account_id")
 
 
+@pytest.mark.slow
 @often
 @given(st.dictionaries(st.sampled_from(["exp", "iat"]), values))
 def test_a_time_is_one_that_makes_sense(found: dict[str, Any]) -> None:
@@ -171,6 +176,7 @@ def test_a_time_is_one_that_makes_sense(found: dict[str, Any]) -> None:
     assert at is None or 0 <= at < 10**11
 
 
+@pytest.mark.slow
 @often
 @given(
     st.text(max_size=20)
@@ -247,6 +253,7 @@ outcomes = st.builds(Answer, st.sampled_from([200, 201, 400, 401, 403, 429, 500]
 )
 
 
+@pytest.mark.slow
 @often
 @given(st.lists(outcomes, min_size=1, max_size=3))
 @example([Answer(200, json.dumps({"refresh_token": "rt-2", "access_token": "\ud800"}).encode())])
@@ -271,6 +278,7 @@ def _is_token(found: dict[str, Any]) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+@pytest.mark.slow
 @often
 @given(sound() | mutated(), answers)
 def test_a_renewal_keeps_every_other_field(data: dict[str, Any], answered: dict[str, Any]) -> None:
@@ -312,6 +320,7 @@ def _own(journal: Journal, fingerprint: str) -> bytes:
     return journal.dumped().replace(b'"own"', json.dumps(fingerprint).encode())
 
 
+@pytest.mark.slow
 @often
 @given(journals, st.none() | st.tuples(fingerprints, bodies), st.binary(max_size=30), st.integers(0, 3))
 @example(Journal(intent=Intent("own", 2, sent=True, at=1e300)), None, b"", 0)
@@ -342,6 +351,7 @@ def _is_object(body: bytes) -> bool:
         return False
 
 
+@pytest.mark.slow
 @often
 @given(st.binary(max_size=60) | values.map(lambda found: json.dumps(found).encode()) | journals.map(Journal.dumped))
 @example(b'{"parent": "x", "bytes": 0, "at": ' + b"9" * 400 + b"}\n")

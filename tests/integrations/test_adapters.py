@@ -119,6 +119,7 @@ def test_a_request_carries_what_the_entry_says_and_shows_none_of_it(way, server)
     assert "secret" not in asked.shown
 
 
+@pytest.mark.slow
 def test_a_401_brings_the_next_credential_and_the_body_again(way):
     """Twice at the most: the third 401 is the caller's."""
     provider = partial(fake_provider, tokens=["t1", "t2", "t3", "t4"])
@@ -237,6 +238,7 @@ def test_a_server_that_is_gone_is_the_librarys_error_without_a_secret(way, serve
         assert "X-Api-Key" not in caught.value.request.headers
 
 
+@pytest.mark.slow
 def test_everything_for_one_provider_asks_for_one_credential(server, host, counting, tmp_path: Path):
     """A session of requests', one of aiohttp's and a client of ours: the command is run once."""
     pytest.importorskip("requests")
@@ -249,6 +251,7 @@ def test_everything_for_one_provider_asks_for_one_credential(server, host, count
     assert (tmp_path / "count").read_text() == "1"
 
 
+@pytest.mark.slow
 def test_without_its_library_each_adapter_says_what_to_install():
     """Once, at the import."""
     program = """

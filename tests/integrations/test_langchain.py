@@ -13,12 +13,10 @@ from keyfob.errors import CredentialError, NotSignedInError
 from keyfob.testing import fake_provider
 from keyfob.testing.model_server import TEXT, Answer, ModelServer
 
-from .seen import bearers, everything
+from .seen import Library, bearers, everything
 
-langchain_openai = pytest.importorskip("langchain_openai")
-openai = importlib.import_module("openai")
-integration: Any = importlib.import_module("keyfob.integrations.langchain")
-ChatOpenAI, OpenAIEmbeddings = integration.ChatOpenAI, integration.OpenAIEmbeddings
+theirs = Library("langchain_openai", needs="langchain_openai")
+ours = Library("keyfob.integrations.langchain", needs="langchain_openai")
 
 CANARY = "canary-of-the-environment"
 
@@ -27,22 +25,24 @@ def fake(server: ModelServer, *tokens: Any) -> keyfob.Provider:
     return fake_provider("corp", tokens=tokens or ("secret-k",), base_url=server.base_url)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("responses", [False, True], ids=["chat", "responses"])
 def test_a_model_answers_and_streams(server, responses):
     """Through both of OpenAI's interfaces; it is LangChain's own class, and shows no credential."""
-    model = ChatOpenAI(provider=fake(server), model="demo-model", use_responses_api=responses)
-    assert isinstance(model, langchain_openai.ChatOpenAI)
+    model = ours.ChatOpenAI(provider=fake(server), model="demo-model", use_responses_api=responses)
+    assert isinstance(model, theirs.ChatOpenAI)
     assert model.invoke("hi").text == TEXT
     assert "".join(chunk.text for chunk in model.stream("hi")) == TEXT
     assert bearers(server) == ["Bearer secret-k"] * 2
     assert "secret" not in repr(model)
 
 
+@pytest.mark.slow
 def test_an_async_model_renews_its_credential(server):
     """After a 401, which its user does not see."""
 
     async def ask(base_url: str) -> str:
-        model = ChatOpenAI(provider=fake(refusing, "t1", "t2"), model="demo-model")
+        model = ours.ChatOpenAI(provider=fake(refusing, "t1", "t2"), model="demo-model")
         answer = await model.ainvoke("hi")
         await model.root_async_client.close()
         return answer.text
@@ -58,7 +58,7 @@ def test_an_error_is_ours_and_asked_for_once(tokens):
     with ModelServer(accepts=lambda received: False) as server:
         provider = fake_provider("corp", tokens=tokens, base_url=server.base_url)
         with pytest.raises(CredentialError) as caught:
-            ChatOpenAI(provider=provider, model="demo-model").invoke("hi")
+            ours.ChatOpenAI(provider=provider, model="demo-model").invoke("hi")
         assert str(caught.value) == ("the session has expired" if tokens else "corp: nobody is signed in")
         assert isinstance(caught.value, CredentialError if tokens else NotSignedInError)
         assert len(server.received) == len(tokens[:1])
@@ -73,7 +73,7 @@ def test_no_variable_moves_a_request_or_marks_it(server, monkeypatch):
             monkeypatch.setenv(f"OPENAI_{name}", CANARY)
         monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"X-Gate: {CANARY}")
         monkeypatch.setenv("OPENAI_API_TYPE", "azure")
-        model = ChatOpenAI(provider=fake(server), model="demo-model")
+        model = ours.ChatOpenAI(provider=fake(server), model="demo-model")
         field = importlib.import_module("langchain_core.runnables").ConfigurableField(id="t")
         model.invoke("hi")
         model.configurable_fields(temperature=field).with_config(configurable={"t": 0.5}).invoke("hi")
@@ -87,7 +87,7 @@ def test_no_variable_moves_a_request_or_marks_it(server, monkeypatch):
 def test_what_the_caller_gives_is_kept(server):
     """The names of LangChain's fields and their short forms."""
     given = {"organization": "org-1", "default_headers": {"X-Mine": "m"}, "timeout": 7, "max_retries": 5}
-    model = ChatOpenAI(provider=fake(server), model="demo-model", **given)
+    model = ours.ChatOpenAI(provider=fake(server), model="demo-model", **given)
     model.invoke("hi")
     [received] = server.received
     assert [received.header(name) for name in ("openai-organization", "x-mine")] == ["org-1", "m"]
@@ -97,17 +97,17 @@ def test_what_the_caller_gives_is_kept(server):
 def test_what_would_not_hold_is_refused(server):
     """A key, another place, a proxy that is not the client's."""
     with pytest.raises(TypeError, match=r"^api_key is given, but it is provider corp that says what the key is$"):
-        ChatOpenAI(provider=fake(server), model="demo-model", api_key=CANARY)
+        ours.ChatOpenAI(provider=fake(server), model="demo-model", api_key=CANARY)
     with pytest.raises(keyfob.OriginError, match="so must base_url"):
-        ChatOpenAI(provider=fake(server), model="demo-model", base_url="http://127.0.0.1:9/v1")
+        ours.ChatOpenAI(provider=fake(server), model="demo-model", base_url="http://127.0.0.1:9/v1")
     with pytest.raises(TypeError, match="openai_proxy is given"):
-        ChatOpenAI(provider=fake(server), model="demo-model", openai_proxy="http://127.0.0.1:9")
+        ours.ChatOpenAI(provider=fake(server), model="demo-model", openai_proxy="http://127.0.0.1:9")
 
 
 def test_models_of_two_providers_are_two_to_langchains_caches(server):
     """Or the answer of one would be told as the other's; and none is loaded again as another class."""
     with ModelServer() as other:
-        models = [ChatOpenAI(provider=fake(each), model="demo-model") for each in (server, other)]
+        models = [ours.ChatOpenAI(provider=fake(each), model="demo-model") for each in (server, other)]
     assert len({model._get_llm_string() for model in models}) == 2
     assert not models[0].is_lc_serializable()
 
@@ -116,6 +116,6 @@ def test_embeddings_are_signed_too():
     """LangChain's other class for OpenAI's API."""
     answer = Answer(body={"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}]})
     with ModelServer(answers={"/v1/embeddings": [answer]}) as server:
-        model = OpenAIEmbeddings(provider=fake(server), model="e", check_embedding_ctx_length=False)
+        model = ours.OpenAIEmbeddings(provider=fake(server), model="e", check_embedding_ctx_length=False)
         assert model.embed_query("hi") == [0.5]
         assert bearers(server) == ["Bearer secret-k"]

@@ -153,6 +153,7 @@ def test_a_copy_is_signed_and_bound_like_the_original(server, host):
     assert bearers(server) == ["Bearer key-of-the-lab"]
 
 
+@pytest.mark.slow
 def test_the_admin_part_of_the_api_is_signed_too(server, host, monkeypatch):
     """There the SDK looks for another key, and takes it from OPENAI_ADMIN_KEY."""
     monkeypatch.setenv("OPENAI_ADMIN_KEY", CANARY)
@@ -165,6 +166,7 @@ def test_the_admin_part_of_the_api_is_signed_too(server, host, monkeypatch):
 # 401
 
 
+@pytest.mark.slow
 def test_a_401_renews_the_credential_and_the_caller_sees_the_answer(host, counting):
     """The command is run again, once; the SDK hears nothing of it."""
     with ModelServer(accepts=lambda received: received.header("authorization") == "Bearer token-2") as server:
@@ -173,6 +175,7 @@ def test_a_401_renews_the_credential_and_the_caller_sees_the_answer(host, counti
         assert bearers(server) == ["Bearer token-1", "Bearer token-2"]
 
 
+@pytest.mark.slow
 def test_a_401_renews_the_credential_of_an_async_stream(host, counting):
     """The same, async and streaming."""
 
@@ -195,6 +198,7 @@ def test_a_key_that_stays_refused_is_the_sdks_own_error(host):
         assert len(server.received) == 1
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_after_a_401_is_our_error_with_its_reason(host, counting):
     """Not the SDK's "Connection error.", and not three requests."""
     with ModelServer(accepts=lambda received: False) as server:
@@ -275,6 +279,7 @@ def test_a_key_beside_a_provider_is_refused(server, host, name):
         OpenAI(provider="corp", host=host(server.base_url), **{name: CANARY})
 
 
+@pytest.mark.slow
 def test_without_the_sdk_the_error_says_what_to_install():
     """Once, at the import."""
     program = "import sys; sys.modules['openai'] = None; import keyfob.integrations.openai"
@@ -285,6 +290,7 @@ def test_without_the_sdk_the_error_says_what_to_install():
 # Where things go
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [False, True], ids=["the usual client", "a client of the user's own"])
 def test_a_redirect_to_another_origin_takes_nothing_along(server, host, own):
     """Neither Authorization, nor a secret in a header of another name, nor a query parameter."""
@@ -339,12 +345,14 @@ def test_what_the_caller_gives_is_kept(server, host):
 # A client that nobody closes, and one of the user's own
 
 
+@pytest.mark.slow
 def test_a_client_that_is_not_closed_leaves_no_warning(server, host):
     """As with the SDK's own: `OpenAI(...).models.list()` is how it is used."""
     OpenAI(provider="corp", host=host(server.base_url)).models.list()
     gc.collect()  # pytest makes an error of what is said here
 
 
+@pytest.mark.slow
 def test_a_client_of_the_users_own_carries_the_requests(server, host):
     """Its connections and settings are used; what signs and guards is ours."""
     carried: list[Any] = []
@@ -358,6 +366,7 @@ def test_a_client_of_the_users_own_carries_the_requests(server, host):
     assert own.is_closed
 
 
+@pytest.mark.slow
 def test_a_client_of_the_users_own_is_not_closed_behind_their_back(server, host):
     """It may outlive many of the SDK's."""
     with LIBRARY.Client() as own:
@@ -366,6 +375,7 @@ def test_a_client_of_the_users_own_is_not_closed_behind_their_back(server, host)
         assert not own.is_closed
 
 
+@pytest.mark.slow
 def test_a_copy_outlives_the_original(server, host):
     """`OpenAI(...).with_options(...)` in one line: nothing else holds the original."""
     copy = OpenAI(provider="corp", host=host(server.base_url)).with_options(timeout=5)
@@ -374,6 +384,7 @@ def test_a_copy_outlives_the_original(server, host):
         assert copy.models.list().data
 
 
+@pytest.mark.slow
 def test_an_async_client_of_the_users_own_carries_the_requests(server, host):
     """The same for the async class, streaming."""
     carried: list[Any] = []

@@ -50,6 +50,7 @@ def test_the_request_has_its_own_proof_and_what_is_wanted_beside_it() -> None:
     assert {one.asked["state"], one.asked["code_challenge"]}.isdisjoint(other.asked.values())
 
 
+@pytest.mark.slow
 def test_of_many_who_answer_at_once_one_counts() -> None:
     """Browsers and people who paste, all with the right state: what one of them brought is what is granted."""
     for _ in range(20):

@@ -59,6 +59,7 @@ def test_what_is_not_ours_is_asked_once_and_left_alone(answer: bytes | None, mon
     assert not unasked
 
 
+@pytest.mark.slow
 def test_a_sign_in_that_was_left_behind_gives_way() -> None:
     """It ends and says why; the new one has its port."""
     stale = SignIn()

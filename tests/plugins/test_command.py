@@ -280,6 +280,7 @@ def test_its_state_is_told_without_running_it(home):
 COUNTED = 'echo x >> "$0.runs"; echo tok-$(wc -l < "$0.runs" | tr -d " ")'
 
 
+@pytest.mark.slow
 def test_it_is_run_once_and_then_again_by_age(home):
     """refresh_interval_ms; 0 is never, the default is five minutes."""
     for keys, ages, tokens in (
@@ -317,6 +318,7 @@ def test_a_failure_is_not_remembered(home):
     assert provider.credential().token == "tok"
 
 
+@pytest.mark.slow
 def test_many_threads_run_it_once(home):
     """From the first moment on, when none of them has a provider yet."""
     host = provider_of(home, f"sleep 0.2; {COUNTED}").host
@@ -338,6 +340,7 @@ def test_many_threads_run_it_once(home):
 # What is left of it
 
 
+@pytest.mark.slow
 def test_one_that_hangs_is_killed_with_all_it_started(home):
     """Children and grandchildren: its process group."""
     script = "sh -c \"sh -c 'echo \\$\\$ > $0.grandchild; sleep 60' & wait\" & echo $$ > $0.self; wait; echo tok"
@@ -347,11 +350,13 @@ def test_one_that_hangs_is_killed_with_all_it_started(home):
         eventually(lambda pid=pid: not alive(pid))
 
 
+@pytest.mark.slow
 def test_one_that_ignores_signals_is_killed(home):
     """There is no asking first."""
     assert failure(home, "trap '' TERM INT HUP; sleep 60", "timeout_ms = 300") == "timed out after 300 ms"
 
 
+@pytest.mark.slow
 def test_a_hint_says_what_to_raise(home):
     """Perhaps it was only slow."""
     provider = provider_of(home, "sleep 60", "timeout_ms = 100")
@@ -360,12 +365,14 @@ def test_a_hint_says_what_to_raise(home):
     assert caught.value.hint == "raise auth.timeout_ms"
 
 
+@pytest.mark.slow
 def test_one_that_closes_its_output_is_waited_for(home):
     """Its exit status counts."""
     assert failure(home, "echo tok; exec >&- 2>&-; sleep 0.2; exit 5") == "exited with status 5"
     assert failure(home, "exec >&- 2>&-; sleep 60", "timeout_ms = 300") == "timed out after 300 ms"
 
 
+@pytest.mark.slow
 def test_a_child_that_holds_the_output(home):
     """It ended, but its output did not: that is a time-out, as in Codex, and the child is killed."""
     script = "sleep 60 & echo $! > $0.child; echo tok"
@@ -402,6 +409,7 @@ def test_a_time_out_of_years_is_no_overflow(home):
     assert token(home, "echo tok", f"timeout_ms = {2**63 - 1}") == "tok"
 
 
+@pytest.mark.slow
 def test_ctrl_c_kills_it(home):
     """It is in a session of its own and does not see the terminal's signal."""
     provider_of(home, "echo $$ > $0.pid; sleep 60")

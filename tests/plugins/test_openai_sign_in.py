@@ -101,6 +101,7 @@ def test_what_is_asked_and_stored_is_codexs(lab: Lab) -> None:
     assert "Signed in to ChatGPT" in lab.person.leave()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer",
     [(500, "no"), (200, "<html>"), (200, {"access_token": 5}), (403, {"error": "access_denied"}), Answer(hang=True)],
@@ -125,6 +126,7 @@ def test_who_is_in_no_workspace_signs_in_as_well(lab: Lab) -> None:
 WORKSPACES = 'forced_chatgpt_workspace_id = ["acct-9", "acct-1", "acct-5"]\n'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flow", ["browser", "device"])
 def test_only_a_permitted_workspace_is_let_in(lab: Lab, flow: str) -> None:
     """It is asked for in the order of the configuration; of another nothing is stored, and the page says why."""
@@ -275,6 +277,7 @@ def test_where_codes_are_switched_off_the_browser_is_used(lab: Lab) -> None:
     assert lab.person.shown[0].startswith(f"{lab.issuer.url}/oauth/authorize?")
 
 
+@pytest.mark.slow
 def test_through_a_companys_proxy_with_certificates_of_its_own(lab: Lab, tmp_path: Path) -> None:
     """Every request of keyfob's; here OpenAI's own name leads to the issuer of the test."""
     authority = Authority(tmp_path)

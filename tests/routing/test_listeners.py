@@ -79,6 +79,7 @@ class TestHearing:
         assert "kf_acme" not in sys.modules
         assert not home.warned
 
+    @pytest.mark.slow
     def test_without_one_nothing_is_imported_for_events(self, home: Home) -> None:
         """The first event of a process finds that out from metadata alone."""
         program = """
@@ -171,6 +172,7 @@ class TestBroken:
         announce(Host(home.environ, places=home.places, warn=refuse))
         assert heard("beta") == EVENTS
 
+    @pytest.mark.slow
     def test_one_that_hangs_is_waited_for_once_and_not_for_ever(
         self, home: Home, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -247,6 +249,7 @@ class TestProcesses:
         host.heard()
         assert path.read_text().splitlines()[2:] == [f"{os.getpid()} logout"]
 
+    @pytest.mark.slow
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     def test_a_forked_process_of_multiprocessing_lets_them_hear_the_rest(
@@ -266,6 +269,7 @@ class TestProcesses:
         sys.modules["kf_acme"].file.close()  # type: ignore[attr-defined]
         assert (tmp_path / "heard").read_text().splitlines() == [f"{os.getpid()} login", f"{child.pid} renewal"]
 
+    @pytest.mark.slow
     def test_a_program_that_ends_lets_them_hear_the_rest(self, home: Home, site: Site, tmp_path: Path) -> None:
         """What was announced in its last moment is heard, unless a listener hangs."""
         install(site, "acme", hears("time.sleep(0.05); print(event.kind)", "import time"))

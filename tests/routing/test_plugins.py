@@ -571,12 +571,14 @@ def stray(project, name="kf_acme.py"):
     (project / name).write_text("print('STRAY WAS RUN')\n")
 
 
+@pytest.mark.slow
 def test_the_installed_module_is_loaded(site, project):
     """Nothing lies in the way."""
     site.install("acme")
     assert run_with_plugins(site.folder, LOAD, cwd=project) == f"{site.folder}/kf_acme.py\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["kf_acme.py", "kf_acme/__init__.py"])
 @pytest.mark.parametrize("uninstalled", [False, True])
 def test_a_stray_module_is_not_run(site, project, name, uninstalled):
@@ -589,6 +591,7 @@ def test_a_stray_module_is_not_run(site, project, name, uninstalled):
     assert said == (f"refused: acme 1.0: kf_acme would be imported from {project}/{name}, where nothing is installed\n")
 
 
+@pytest.mark.slow
 def test_a_stray_part_of_a_namespace_is_not_run(site, project):
     """The package has no file of its own; what it holds is looked at."""
     site.install("acme", module="kf_acme.plugin")
@@ -597,6 +600,7 @@ def test_a_stray_part_of_a_namespace_is_not_run(site, project):
     assert run_with_plugins(site.folder, LOAD, cwd=project).startswith("refused: acme 1.0: kf_acme.plugin would be")
 
 
+@pytest.mark.slow
 def test_a_stray_module_beside_the_script_is_not_run(site, project):
     """sys.path[0] is the script's folder."""
     site.install("acme")
@@ -606,6 +610,7 @@ def test_a_stray_module_beside_the_script_is_not_run(site, project):
     assert done.stdout.startswith("refused: acme 1.0: kf_acme would be imported from")
 
 
+@pytest.mark.slow
 def test_a_plugin_under_development_in_the_current_folder(site, project):
     """Installed editably by a .pth, which is how most tools do it, it is no stray."""
     site.install("acme", code=project)
@@ -626,6 +631,7 @@ sys.meta_path.append(Finder)
 """
 
 
+@pytest.mark.slow
 def test_a_plugin_under_development_that_a_finder_knows(site, project):
     """Setuptools' other way: an import hook instead of a path."""
     site.install("acme", code=project)
@@ -634,6 +640,7 @@ def test_a_plugin_under_development_that_a_finder_knows(site, project):
     assert run_with_plugins(site.folder, LOAD, cwd=project) == f"{project}/kf_acme.py\n"
 
 
+@pytest.mark.slow
 def test_a_deleted_current_folder(site, project):
     """Nothing can lie in it, and nothing breaks."""
     site.install("acme")

@@ -167,6 +167,7 @@ def test_two_distributions_with_one_provider_id(home, site):
 # Where code is taken from
 
 
+@pytest.mark.slow
 def test_a_module_on_pythonpath_is_not_run(site, project, monkeypatch):
     """It stands before the site folders; and metadata there declare nothing."""
     site.install("acme")
@@ -180,6 +181,7 @@ def test_a_module_on_pythonpath_is_not_run(site, project, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_a_stray_part_of_a_namespace_that_is_loaded_is_not_run(site, project):
     """Two distributions share it; the one that is there lends the other's stray no credit."""
     site.install("acme", module="kf_shared.acme")

@@ -41,6 +41,7 @@ def test_its_entry_goes_to_it(kind: str, home: Home, site: Site) -> None:
         sys.modules.pop(module)
 
 
+@pytest.mark.slow
 def test_the_files_are_tidy(tmp_path: Path) -> None:
     """By the rules that they bring along, whatever the name is."""
     pytest.importorskip("ruff", reason="ruff is not installed: it is in the group `check`")

@@ -188,6 +188,7 @@ class TestWriting:
         FileStore(path).write(RECORD)
         assert FileStore(path).read() == RECORD
 
+    @pytest.mark.slow
     def test_readers_see_one_or_the_other(self, path: str) -> None:
         """While it is replaced, a reader finds the old record or the new one, never a part."""
         store, long = FileStore(path), {"n": "x" * 200_000}

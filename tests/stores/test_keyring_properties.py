@@ -17,6 +17,8 @@ from keyfob.stores.choice import places
 if TYPE_CHECKING:
     from .conftest import Memory
 
+pytestmark = pytest.mark.slow
+
 QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -78,6 +78,7 @@ def test_a_login_in_the_keyring_is_renewed_there(memory, issuer, tmp_path, setti
     assert not os.path.exists(signed.file.path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Counted, Keychain])
 def test_ended_at_any_step_the_next_start_goes_on(use, issuer, tmp_path, monkeypatch, kind):
     """Every use of the keyring, and every step on the disk: no token is presented that was spent, but for the one case.

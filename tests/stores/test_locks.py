@@ -60,6 +60,7 @@ def free(path: str) -> bool:
 
 
 class TestProcesses:
+    @pytest.mark.slow
     def test_names_the_holder(self, path: str) -> None:
         """Who waits in vain is told which process holds it."""
         with holder(path) as process:
@@ -77,6 +78,7 @@ class TestProcesses:
             with pytest.raises(LockedError, match="is held by another process"), locked(path, wait=0):
                 pass
 
+    @pytest.mark.slow
     def test_left_by_who_is_killed(self, path: str) -> None:
         """Nothing has to be cleared away after a process that died."""
         with holder(path) as process:
@@ -85,6 +87,7 @@ class TestProcesses:
             with locked(path, wait=5):
                 assert not free(path)
 
+    @pytest.mark.slow
     def test_not_stolen_from_who_is_stopped(self, path: str) -> None:
         """A holder that does not move is waited for until the deadline, and keeps the lock."""
         with holder(path) as process:
@@ -96,6 +99,7 @@ class TestProcesses:
             finally:
                 process.send_signal(signal.SIGCONT)
 
+    @pytest.mark.slow
     def test_handed_on(self, path: str) -> None:
         """Who waits gets it when the holder leaves it."""
         with holder(path) as process:

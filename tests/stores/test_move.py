@@ -68,6 +68,7 @@ def test_a_renewal_that_did_not_end_is_moved_too(memory, both, target):
     assert source.stage() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("kind", [Counted, Keychain])
 @pytest.mark.parametrize("staged", [False, True], ids=["", "staged"])

@@ -25,6 +25,8 @@ from keyfob.stores.entry import NoKeyringError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 KEY = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-canary"}
 OTHER = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-other"}
 

@@ -75,6 +75,7 @@ def claims(token: str) -> Any:
     return json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))[CLAIM]
 
 
+@pytest.mark.slow
 def test_a_code_becomes_a_login_that_can_be_renewed_and_an_api_key(issuer: Issuer, program: Program) -> None:
     """Each request is remembered by its endpoint's name, with its fields."""
     issuer.claims = {"organizations": [{"id": "org-1"}]}
@@ -99,6 +100,7 @@ def test_a_code_is_good_once(program: Program) -> None:
     assert program.token(code).json()["error"] == "invalid_grant"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other",
     [{"client_id": "another"}, {"redirect_uri": BACK.replace("1455", "1457")}, {"code_verifier": "another" * 9}],
@@ -210,6 +212,7 @@ def test_what_is_revoked_is_ended(issuer: Issuer, program: Program) -> None:
     assert [each["token"] for each in issuer.revoked] == ["another", first]
 
 
+@pytest.mark.slow
 def test_an_answer_that_hangs_ends_with_the_issuer() -> None:
     """As with the model server, whose listener it has."""
     with Issuer(answers=["hang"]) as issuer, Program(issuer).http as http:

@@ -45,7 +45,7 @@ class Listener(ThreadingTCPServer):
         self._open: dict[_Request, threading.Thread] = {}
         self._lock = threading.Lock()
         super().__init__(("127.0.0.1", port), Connection)
-        # The interval bounds how long `stop` takes, as socketserver looks at its flag only that often.
+        # The interval bounds how long `stop` takes where hanging up does not wake who waits for connections.
         self._accepting = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
 
     def start(self) -> None:
@@ -55,6 +55,7 @@ class Listener(ThreadingTCPServer):
     def stop(self) -> None:
         """Close the port and every connection, also of answers that hang."""
         self.stopping.set()
+        _hang_up(self.socket)
         self.shutdown()
         self.server_close()
         with self._lock:
@@ -107,7 +108,7 @@ def _content(answer: Answer, received: Received) -> Content:
 
 
 def _hang_up(connection: socket.socket) -> None:
-    """Wake the thread that reads from, or writes to, this connection; it closes it."""
+    """Wake the thread that waits for this socket, which closes it."""
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
