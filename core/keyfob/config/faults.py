@@ -110,7 +110,7 @@ def _instead(model: type[BaseModel], keys: KeyPath) -> str | None:
 
 def meant(key: str, known: Iterable[str]) -> str | None:
     """A question that names the known key nearest to a misspelt one."""
-    near = difflib.get_close_matches(key, known, n=1)
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.65)
     return f"did you mean `{near[0]}`?" if near else None
 
 

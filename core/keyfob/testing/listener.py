@@ -122,6 +122,7 @@ class Connection(BaseHTTPRequestHandler):
     server_version = "keyfob-testing"
     sys_version = ""
     disable_nagle_algorithm = True  # or each event would wait for the client to acknowledge the one before
+    wbufsize = -1  # head and body go out together: whether a client would get both at once is not left to chance
     server: Listener
 
     def _answer(self) -> None:
@@ -164,6 +165,7 @@ class Connection(BaseHTTPRequestHandler):
             self._send_pieces(answer, pieces_of(content_type, body))
         elif not bodiless:
             self.wfile.write(body)
+        self.wfile.flush()
 
     def _stream_framing(self) -> tuple[str, str]:
         # An HTTP/1.0 client knows no chunks; http.server itself closes the connection after a header that says so.
@@ -188,6 +190,7 @@ class Connection(BaseHTTPRequestHandler):
 
     def _send_piece(self, piece: bytes) -> None:
         self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._knows_chunks else piece)
+        self.wfile.flush()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing: what was received is the log."""
