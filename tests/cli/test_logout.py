@@ -285,11 +285,10 @@ def _told(held, name, function):
     "after",
     [
         "",
-        CONFIG.replace('base_url = "https://lab.example/v1"', "base_url = 5"),
         CONFIG.replace('env_key = "LAB_KEY"', "requires_openai_auth = true"),
         CONFIG.replace('env_key = "LAB_KEY"\n', ""),
     ],
-    ids=["gone", "faulty", "another plugin", "no login"],
+    ids=["gone", "another plugin", "no login"],
 )
 def test_what_no_provider_uses_any_more_is_removed_by_its_name(keyfob, monkeypatch, memory, setting, after):
     """From file and keyring; until then `keyfob store` and the doctor tell of it."""
@@ -309,6 +308,30 @@ def test_what_no_provider_uses_any_more_is_removed_by_its_name(keyfob, monkeypat
     assert not os.path.exists(f"{keyfob.home}/keyfob/envkey/lab.json")
     assert memory.kept == {}
     assert "no provider uses" not in keyfob("store").out
+
+
+FAULTY = {
+    "a typo": ("base_url = 5\n", "base_url: expected a string"),
+    "no plugin": ('base_url = "https://lab.example/v1"\n[model_providers.lab.nobodys]\na = 1\n', "lab.nobodys"),
+}
+
+
+@pytest.mark.slow  # for the doctor
+@pytest.mark.parametrize("local", [False, True], ids=["", "local"])
+@pytest.mark.parametrize("fault", FAULTY)
+def test_a_login_whose_entry_only_has_to_be_mended_is_no_leftover(keyfob, monkeypatch, fault, local):
+    """The doctor does not advise to remove it. Who does so anyway is told that its issuer could not be, and why."""
+    pipe(monkeypatch, KEY)
+    keyfob("login", "lab", "--with-api-key")
+    entry, said = FAULTY[fault]
+    keyfob.configure(f"[model_providers.lab]\n{entry}")
+    assert "logout lab" not in keyfob("doctor").out
+    (found,) = [each for each in json.loads(keyfob("store", "--json").out)["logins"] if each["providers"] == ["lab"]]
+    assert (found["held"], found["used"], said in found["problem"]) == (True, False, True)
+    done = keyfob("logout", "lab", *["--local"] * local)
+    assert (done.code, os.path.exists(f"{keyfob.home}/keyfob/envkey/lab.json")) == (0, False)
+    warned = "may still be valid: its issuer could not be told, because its entry cannot be used: " in done.err
+    assert (warned, said in done.err) == (not local, not local)
 
 
 def test_openais_login_is_nobodys_leftover(keyfob):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from keyfob.cli.leftovers import leftovers
+from keyfob.cli.leftovers import unclaimed
 from keyfob.cli.logins import login_of
 from keyfob.cli.text import homely
 from keyfob.credentials.ending import sign_out
 from keyfob.credentials.event import Event
-from keyfob.errors import EXIT_OK, EXIT_REFUSED, ConfigError, StoreError, UsageError
+from keyfob.errors import EXIT_OK, EXIT_REFUSED, KeyfobError, StoreError
 
 if TYPE_CHECKING:
     import argparse
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from keyfob.cli.run import Session
     from keyfob.credentials.ending import SignedOut
     from keyfob.credentials.login import Login
+
+_MAY_BE_VALID = "the login is removed here, but may still be valid"
 
 
 def arguments(parser: Parser) -> None:
@@ -35,20 +37,20 @@ def arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace, session: Session) -> int:
     """Sign out; exit code 1 if a place could not be cleared."""
-    left = leftovers(session, options.provider or session.host.default_id)
+    left = unclaimed(session, options.provider or session.host.default_id)
     try:
         login = login_of(session, options.provider, "logout")
-    except (ConfigError, UsageError):
+    except KeyfobError:
         if not left:
             raise
         failed = False
     else:
         failed = _sign_out(login, session, revoke=not options.local, also=bool(left))
-    return EXIT_REFUSED if _clear(left, session) or failed else EXIT_OK
+    return EXIT_REFUSED if _clear(left, session, local=options.local) or failed else EXIT_OK
 
 
-def _clear(left: Sequence[Leftover], session: Session) -> bool:
-    """Remove what no provider uses; whether a place could not be cleared."""
+def _clear(left: Sequence[Leftover], session: Session, *, local: bool) -> bool:
+    """Remove what no working provider uses; whether a place could not be cleared."""
     failed = False
     for each in left:
         try:
@@ -58,9 +60,18 @@ def _clear(left: Sequence[Leftover], session: Session) -> bool:
             failed = True
         else:
             session.host.announce(_ended(each, session))
-            place = homely(each.store.place, session.environ.get("HOME"))
-            session.terminal.note(f"{place}, which no provider uses, is removed; whoever issued it was not told")
+            _tell_removed(each, session, local=local)
     return failed
+
+
+def _tell_removed(left: Leftover, session: Session, *, local: bool) -> None:
+    terminal, place = session.terminal, homely(left.store.place, session.environ.get("HOME"))
+    if left.fault is None:
+        terminal.note(f"{place}, which no provider uses, is removed; whoever issued it was not told")
+        return
+    terminal.note(f"signed out of {left.provider}: {place} is removed")
+    if not local:
+        terminal.warn(f"{_MAY_BE_VALID}: its issuer could not be told, because {left}")
 
 
 def _ended(left: Leftover, session: Session) -> Event:
@@ -87,7 +98,7 @@ def _tell(login: Login, done: SignedOut, session: Session) -> None:
     for place in done.removed:
         terminal.note(f"signed out of {login.provider}: {homely(place, home)} is removed")
     for why in done.still_valid:
-        terminal.warn(f"the login is removed here, but may still be valid: {why}")
+        terminal.warn(f"{_MAY_BE_VALID}: {why}")
     for error in done.failed:
         terminal.error(error)
     variable = login.records.variable

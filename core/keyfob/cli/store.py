@@ -11,7 +11,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from keyfob.cli.leftovers import leftovers
+from keyfob.cli.leftovers import unclaimed
 from keyfob.cli.logins import logins
 from keyfob.cli.text import Cell, homely
 from keyfob.errors import EXIT_OK, EXIT_REFUSED, ConfigError, KeyfobError, UsageError
@@ -92,7 +92,7 @@ def _list(options: argparse.Namespace, session: Session) -> int:
     setting, terminal = session.host.configuration.store, session.terminal
     found = [place for kept in _kept(session) for place in _places(kept, setting)]
     found += [
-        _Place([each.provider], each.store, held=True, used=False, problem=str(each)) for each in leftovers(session)
+        _Place([each.provider], each.store, held=True, used=False, problem=str(each)) for each in unclaimed(session)
     ]
     if options.json:
         terminal.document({"setting": setting, "logins": [_document(place) for place in found]})
