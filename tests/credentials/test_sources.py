@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from keyfob.credentials.credential import Credential
+from keyfob.credentials.exchange import UnreachableError
 from keyfob.credentials.flights import Flights
 from keyfob.credentials.forks import forget_after_fork
 from keyfob.credentials.minting import REPLACEMENT_HOLD, MintingSource
 from keyfob.credentials.source import CredentialSource, Signer, StaticSource
-from keyfob.credentials.timing import OWN_SHARE, OWN_WINDOW
+from keyfob.credentials.timing import OWN_SHARE, OWN_WINDOW, RETRY_AFTER
 from keyfob.errors import CredentialError, IllegalHeaderError, MissingCredentialError, PluginError
 
 PATIENCE = 20
@@ -94,11 +95,13 @@ class Minting:
         self.now = 1000.0
         self.life = life
         self.count = 0
+        self.slow = 0.0
         self.failure: Exception | None = None
         self.source = MintingSource(self.mint, clock=lambda: self.now, max_age=max_age)
 
     def mint(self) -> Credential:
         self.count += 1
+        self.now += self.slow
         if self.failure is not None:
             raise self.failure
         return Credential.bearer(str(self.count), expires_at=None if self.life is None else self.now + self.life)
@@ -169,6 +172,37 @@ class TestMinting:
             assert minting.peeked() == "1"
             minting.now += 50
             assert minting.peeked() is None
+
+    def test_an_issuer_that_is_down_is_not_waited_for_by_each_request(self) -> None:
+        """In the early window; it is asked again a few seconds later, and again once nothing else is left."""
+        minting = Minting(1000)
+        first = minting.source.get()
+        minting.now += 950
+        minting.failure = CredentialError("down")
+        assert minting.source.get() is minting.source.peek() is minting.source.get() is first
+        assert minting.count == 2
+        minting.now += RETRY_AFTER
+        assert minting.peeked() is None
+        assert minting.source.get() is first
+        assert minting.count == 3
+        minting.now = 1999
+        assert minting.source.get() is first
+        minting.now = 2000
+        assert minting.peeked() is None
+
+    @pytest.mark.parametrize("failure", [CredentialError("down"), UnreachableError("down"), KeyError("token")])
+    def test_the_old_one_serves_whatever_the_early_replacement_raises(self, failure: Exception) -> None:
+        """Also where an older one was refused; not once it has expired while its replacement was waited for."""
+        minting = Minting(1000)
+        first = minting.source.get()
+        second = minting.source.get(rejected=first)
+        minting.now += 950
+        minting.failure = failure
+        assert minting.source.get(rejected=first) is second
+        minting.now += RETRY_AFTER
+        minting.slow = 50
+        with pytest.raises(type(failure)):
+            minting.source.get()
 
     def test_if_the_early_replacement_fails_the_old_one_serves_until_it_expires(self) -> None:
         """The failure is heard when there is nothing else, or when the old one was refused."""

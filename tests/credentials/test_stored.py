@@ -520,7 +520,8 @@ class TestExpired:
         assert token(source.peek()) == "A2"
         look_again(source)
         source.get()
-        assert [fault.message for fault in world.warned] == ["this machine's clock is 3600 s ahead of the issuer's"]
+        said = "clock: this machine's clock is 3600 s ahead of the issuer's (set the clock)"
+        assert [str(fault) for fault in world.warned] == [said]
         world.now += 2000
         assert token(source.get()) == "A3"
         assert world.issuer.presented == ["R1", "R2"]

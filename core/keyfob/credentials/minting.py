@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from keyfob.credentials import timing
 from keyfob.credentials.forks import forget_after_fork
-from keyfob.errors import CredentialError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +32,9 @@ class _Held:
 class MintingSource:
     """Caches what `mint` returns; one thread mints, the others go on with the old credential or wait.
 
-    max_age: seconds after which a credential without `expires_at` is fetched anew; None = only after a 401.
-    clock: the wall clock, in seconds since the epoch.
+    mint: while the old credential is good, whatever it raises is held back and it is called again a few seconds later.
+    max_age: seconds after which a credential without `expires_at` is fetched anew; None = only after a 401. clock: the
+    wall clock, in seconds since the epoch.
     """
 
     def __init__(
@@ -63,15 +63,17 @@ class MintingSource:
     def get(self, *, rejected: Credential | None = None) -> Credential:
         """The cached credential if it is fresh and not the rejected one, else a new one."""
         with self._lock:
-            held, now = self._held, self._clock()
-            if held and self._serves(held, rejected, now):
+            held = self._held
+            if held and self._serves(held, rejected, self._clock()):
                 return held.credential
             try:
                 credential = self._mint()
-            except CredentialError:
-                if held and rejected is None and now < held.usable_until:
-                    return held.credential
-                raise
+            except Exception:
+                now = self._clock()
+                if held is None or rejected is held.credential or now >= held.usable_until:
+                    raise
+                self._held = replace(held, fresh_until=min(held.usable_until, now + timing.RETRY_AFTER))
+                return held.credential
             self._held = self._hold(credential, replaces=rejected)
             return credential
 

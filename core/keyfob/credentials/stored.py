@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
 # How often a use looks whether the record is another by now. Seconds.
 LOOK_EVERY = 5.0
-# A renewal that failed while the credential was still good is not tried with each request. Seconds.
-_RETRY_AFTER = 5.0
-# Nor does a request wait longer for one while the credential is good: it is finished without it. Codex kills a token
+# No request waits longer for a renewal while the credential is good: that is finished without it. Codex kills a token
 # command after 5 s, its start and the reading of the configuration included. Seconds.
 PATIENCE = 2.0
 # What is wrong then is not the renewal: whoever has signed out must not go on.
@@ -174,7 +172,8 @@ class StoredSource:
     def _warn_of(self, skew: float) -> None:
         if skew and not self._warned:
             self._warned = True
-            self._login.warn(Fault(f"this machine's clock is {skew:.0f} s ahead of the issuer's", "set the clock"))
+            message = f"this machine's clock is {skew:.0f} s ahead of the issuer's"
+            self._login.warn(Fault(message, "set the clock", path="clock"))
 
     # Renewing
 
@@ -193,7 +192,7 @@ class StoredSource:
             if isinstance(error, _ABOUT_THE_LOGIN) or not self._usable(held):
                 raise
             if self._held is held:  # nobody has put a newer one there
-                soon = self._clock() + _RETRY_AFTER
+                soon = self._clock() + timing.RETRY_AFTER
                 self._held = replace(held, fresh_until=min(held.usable_until, soon))
             return held.credential
 

@@ -20,6 +20,8 @@ AGE_WITHOUT_EXPIRY = 8 * 86_400.0
 # A proxy that answers 401 to everything must not rotate a login with each request. Seconds.
 FORCED_AFTER = 60.0
 FORCED_EVERY = 600.0
+# A replacement that failed while the old credential was still good is not tried with each request. Seconds.
+RETRY_AFTER = 5.0
 # One that was already expired when it came is not renewed again before that. Seconds.
 STILLBORN_HOLD = 60.0
 
