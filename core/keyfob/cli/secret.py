@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from keyfob.credentials.headers import illegal_part
+from keyfob.credentials.credential import check_secret
 from keyfob.errors import IllegalHeaderError, MissingCredentialError
 
 if TYPE_CHECKING:
@@ -24,10 +24,7 @@ def secret(what: str, whom: str, terminal: Terminal) -> str:
     found = text.strip()
     if not found:
         raise MissingCredentialError(f"no {what} was given", hint="pipe it in, or type it on a terminal")
-    illegal = illegal_part(found)
-    if illegal:
-        message = f"the {what} that was given cannot stand in an HTTP header: it has {illegal}"
-        raise IllegalHeaderError(message, hint="copy it anew; it is one line of ASCII")
+    check_secret(found, f"the {what} that was given", hint="copy it anew; it is one line of ASCII")
     return found
 
 

@@ -62,9 +62,17 @@ def check_header(name: str, value: str, what: str) -> None:
     """Raise IllegalHeaderError unless name and value may stand in a header; `what` says whose value it is."""
     if not _TOKEN.fullmatch(name):
         raise IllegalHeaderError(f"{name!r} is not the name of an HTTP header")
+    check_secret(value, what)
+
+
+def check_secret(value: str, what: str, *, hint: str | None = None) -> None:
+    """Raise IllegalHeaderError unless the value may stand in a header. what: whose it is, for the message.
+
+    The message says what is wrong with it, and nothing of the value itself.
+    """
     illegal = illegal_part(value)
     if illegal:
-        raise IllegalHeaderError(f"{what} cannot stand in an HTTP header: it has {illegal}")
+        raise IllegalHeaderError(f"{what} cannot stand in an HTTP header: it has {illegal}", hint=hint)
 
 
 class Credential:

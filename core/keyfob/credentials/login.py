@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.absorbing import absorbed
+from keyfob.credentials.credential import check_secret
 from keyfob.credentials.event import unheard
-from keyfob.credentials.headers import illegal_part
 from keyfob.credentials.record import Rotation, SignsIn, record_in, replaced_by
 from keyfob.credentials.renewal import Renewal
 from keyfob.credentials.unattended import made
 from keyfob.errors import (
     CredentialError,
-    IllegalHeaderError,
     MissingCredentialError,
     NotSignedInError,
     OtherOriginError,
@@ -118,10 +117,7 @@ class Login:
         place = place or self.store.place
         self._see_that_it_is_ours(data, place)
         record = record_in(place, data, self.records)
-        illegal = illegal_part(record.token)
-        if illegal:
-            message = f"{place}: its secret cannot stand in an HTTP header: it has {illegal}"
-            raise IllegalHeaderError(message, hint=self.command)
+        check_secret(record.token, f"{place}: its secret", hint=self.command)
         return record
 
     def _see_that_it_is_ours(self, data: Data, place: str) -> None:

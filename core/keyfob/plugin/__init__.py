@@ -17,7 +17,7 @@ The simplest plugin is this, and an entry point in group `keyfob.auth` whose nam
 """
 
 from keyfob.credentials.asking import asking
-from keyfob.credentials.credential import Credential
+from keyfob.credentials.credential import Credential, check_secret
 from keyfob.credentials.event import Event
 from keyfob.credentials.exchange import Answer, Exchange, UnansweredError, UnreachableError
 from keyfob.credentials.headers import illegal_part
@@ -111,6 +111,7 @@ __all__ = [
     "Unsigned",
     "UnsupportedLoginError",
     "asking",
+    "check_secret",
     "fault_of",
     "hookimpl",
     "illegal_part",

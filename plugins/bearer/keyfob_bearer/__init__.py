@@ -10,11 +10,11 @@ from pydantic import BaseModel, SecretStr
 from keyfob.plugin import (
     AuthPlugin,
     Context,
-    IllegalHeaderError,
     MissingCredentialError,
     ProviderInfo,
     State,
     StaticAuth,
+    check_secret,
     hookimpl,
     illegal_part,
 )
@@ -36,9 +36,7 @@ class Bearer(StaticAuth[Options]):
         token = options.experimental_bearer_token.get_secret_value().strip()
         if not token:
             raise MissingCredentialError("experimental_bearer_token is empty", hint="use env_key, or write the token")
-        illegal = illegal_part(token)
-        if illegal:
-            raise IllegalHeaderError(f"experimental_bearer_token cannot stand in an HTTP header: it has {illegal}")
+        check_secret(token, "experimental_bearer_token")
         return {"Authorization": f"Bearer {token}"}
 
     def state(self, provider: ProviderInfo, options: Options, context: Context) -> State:

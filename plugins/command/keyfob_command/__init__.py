@@ -12,13 +12,12 @@ from keyfob.plugin import (
     CommandError,
     Context,
     Credential,
-    IllegalHeaderError,
     MintingAuth,
     ProviderInfo,
     State,
     asking,
+    check_secret,
     hookimpl,
-    illegal_part,
 )
 from keyfob_command.process import Failure, Finished, check, run
 
@@ -87,9 +86,7 @@ def _token(finished: Finished, who: str) -> str:
         raise Failure("printed something that is not UTF-8") from None
     if not token:
         raise Failure(f"printed no token{said}")
-    illegal = illegal_part(token)
-    if illegal:
-        raise IllegalHeaderError(f"{who} printed a token that cannot stand in an HTTP header: it has {illegal}")
+    check_secret(token, f"{who} printed a token that")
     return token
 
 

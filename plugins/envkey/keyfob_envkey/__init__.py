@@ -13,12 +13,11 @@ from keyfob.plugin import (
     Context,
     Credential,
     DamagedLoginError,
-    IllegalHeaderError,
     ProviderInfo,
     Record,
     StoredAuth,
+    check_secret,
     hookimpl,
-    illegal_part,
     masked,
 )
 
@@ -55,10 +54,8 @@ class Keys:
 
     def of_environment(self, secret: str) -> Record:
         """The variable's key. Raises IllegalHeaderError that names the variable."""
-        illegal = illegal_part(secret)
-        if illegal:
-            message = f"the value of {self.variable} cannot stand in an HTTP header: it has {illegal}"
-            raise IllegalHeaderError(message, hint=f"set {self.variable} anew; a copied key is one line of ASCII")
+        hint = f"set {self.variable} anew; a copied key is one line of ASCII"
+        check_secret(secret, f"the value of {self.variable}", hint=hint)
         return Record({}, secret)
 
     def read(self, data: Mapping[str, Any]) -> Record:

@@ -16,13 +16,12 @@ from keyfob.plugin import (
     CredentialError,
     DamagedLoginError,
     Exchange,
-    IllegalHeaderError,
     NoOptions,
     ProviderInfo,
     Record,
     StoredAuth,
+    check_secret,
     hookimpl,
-    illegal_part,
     masked,
 )
 from keyfob_openai import login, personal, rotation
@@ -72,10 +71,8 @@ class OpenAILogins:
 
         Raises CredentialError for any other CODEX_ACCESS_TOKEN, IllegalHeaderError for what cannot be sent.
         """
-        illegal = illegal_part(secret)
-        if illegal:
-            message = f"the value of {self.variable} cannot stand in an HTTP header: it has {illegal}"
-            raise IllegalHeaderError(message, hint=f"set {self.variable} anew; a copied key is one line of ASCII")
+        hint = f"set {self.variable} anew; a copied key is one line of ASCII"
+        check_secret(secret, f"the value of {self.variable}", hint=hint)
         if self.variable == API_KEY:
             return login.record_of({"auth_mode": "apikey", "OPENAI_API_KEY": secret})
         return login.record_of(_personal_data(secret, ACCESS_TOKEN))

@@ -17,7 +17,6 @@ from keyfob.plugin import (
     CredentialError,
     DamagedLoginError,
     Exchange,
-    IllegalHeaderError,
     MintingAuth,
     MissingCredentialError,
     ProviderInfo,
@@ -28,7 +27,7 @@ from keyfob.plugin import (
     StaticAuth,
     StoredAuth,
     Unsigned,
-    illegal_part,
+    check_secret,
 )
 from keyfob.plugin.oauth import expiry
 
@@ -57,8 +56,7 @@ def value_of(options: Options, context: Context) -> str:
     value = context.environ.get(options.key_env, "")
     if not value.strip():
         raise MissingCredentialError(f"{options.key_env} is not set")
-    if illegal_part(value):
-        raise IllegalHeaderError(f"the value of {options.key_env} cannot stand in a header")
+    check_secret(value, f"the value of {options.key_env}")
     return value
 
 
