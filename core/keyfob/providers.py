@@ -151,12 +151,16 @@ class Provider:
         plugin = self.loaded.plugin
         if isinstance(plugin, SuppliesBaseUrl):
             with self._isolated("base_url"):
-                text: object = plugin.base_url(self.info, self.options, replace(self.host.context, login=login))
+                text: object = plugin.base_url(self.info, self.options, self._context_with(login))
             if isinstance(text, str):
                 return text
             raise PluginError(f"{self.loaded.owner}: base_url() of plugin `{self.route.plugin}` returned no text")
         fault = self.entry.fault(None, "there is no base_url", f'write base_url = "https://…"{self._whose()}')
         raise ConfigError.of([fault])
+
+    def _context_with(self, login: Callable[[], Record | None]) -> Context:
+        """Its base URL may follow from OpenAI's login alone: any other is read for the origin of the base URL."""
+        return replace(self.host.context, login=login) if self.route.plugin == SHARED else self.host.context
 
     def _whose(self) -> str:
         """Whose base URL does not count here, and why, as the end of a sentence; "" where no plugin ships one."""
@@ -199,16 +203,11 @@ class Provider:
     def _plugins_source(self) -> CredentialSource:
         with self._isolated("open"):
             plugin: Any = self.loaded.plugin
-            source: object = plugin.open(self.info, self.options, self.context)
+            source: object = plugin.open(self.info, self.options, self.host.context)
         if isinstance(source, CredentialSource):
             return source
         owner, key = self.loaded.owner, self.route.plugin
         raise PluginError(f"{owner}: open() of plugin `{key}` returned no CredentialSource")
-
-    @lazy
-    def context(self) -> Context:
-        """What its plugin may touch."""
-        return replace(self.host.context, login=self._known_login)
 
     def _known_login(self) -> Record | None:
         return self.login.known() if self.login is not None else None
@@ -222,7 +221,7 @@ class Provider:
         with self._isolated("records"):
             return Login(
                 self.id,
-                whole_records(plugin.records(self.info, self.options, self.context), self.loaded.owner),
+                whole_records(plugin.records(self.info, self.options, self.host.context), self.loaded.owner),
                 self.host.store(key, self.id),
                 send=self.host.context.send,
                 judge=self._judge,
@@ -350,7 +349,7 @@ class Provider:
             return State(ready=False, summary=FORBIDDEN, comes_from=f"plugin {self.route.plugin}", headers=())
         if isinstance(plugin, SupportsState):
             with self._isolated("state"):
-                state: object = plugin.state(self.info, self.options, self.context)
+                state: object = plugin.state(self.info, self.options, self.host.context)
             if isinstance(state, State):
                 return state
             raise PluginError(f"{self.loaded.owner}: state() of plugin `{self.route.plugin}` returned no State")

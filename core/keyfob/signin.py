@@ -55,5 +55,5 @@ def _saved(provider: Provider, login: Login, data: Data, *, replace_damaged: boo
         return save(login, data, replace_damaged=replace_damaged, wait=_SILENT)
     except LockedError as error:
         with contextlib.suppress(SignInError):  # nobody is there to hear it
-            provider.context.interaction.say(f"to store the login, this waits: {error}")
+            provider.host.context.interaction.say(f"to store the login, this waits: {error}")
     return save(login, data, replace_damaged=replace_damaged, wait=_PATIENCE)

@@ -152,3 +152,19 @@ def test_one_that_lacks_a_part_of_the_contract_is_told_so(home, site, issuer, de
     text = '[model_providers.x]\nbase_url = "https://x.example/v1"\n[model_providers.x.vault]\nissuer = ""\n'
     with pytest.raises(PluginError, match=r"vault 1\.0: Logins lacks absorb, so it is no Rotation"):
         home.provider(text).login  # noqa: B018  # reading it is what raises
+
+
+def test_a_plugin_that_asks_for_the_login_too_early_is_told_of_none(home, site, issuer):
+    """In `records`, which says how one is read, and in `base_url`, whose origin it is read for; stored or not."""
+    text = VAULT.replace("return Logins(options, context)", "return context.login() or Logins(options, context)")
+    address = """
+    def base_url(self, provider, options, context):
+        return "https://none.example/v1" if context.login() is None else "https://some.example/v1"
+
+@hookimpl
+"""
+    site.install("vault", text.replace("\n@hookimpl\n", address), key="vault")
+    x = home.provider(f'[model_providers.x.vault]\nissuer = "{issuer.origin}"\n')
+    assert str(x.base_url) == "https://none.example/v1"
+    save(x.login, x.login.records.made("api-key", "R1"))
+    assert x.headers("https://none.example/v1/models")["X-Vault-Token"] == "canary-new"

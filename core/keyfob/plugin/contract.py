@@ -56,8 +56,12 @@ class Context:
     environ: the environment, `.env` layered over it; read it when a credential is asked for, not before. A variable
     that is not set raises UnsetError, which need not be caught.
     clock: the wall clock, seconds since the epoch.
-    send: sends one request to the plugin's issuer and follows no redirect; raises UnreachableError, UnansweredError.
-    login: the login that would be used, as far as can be told without asking anybody; None where there is none.
+    send: sends one request to the plugin's issuer and follows no redirect. Raises UnreachableError where nothing was
+    sent, UnansweredError where something may have been received, and before anything is sent ConfigError for a URL,
+    proxy or file of certificates that cannot be used, and IllegalHeaderError for what no header may hold.
+    login: the login that would be used, as far as can be told without asking anybody; None where there is none. Only
+    `base_url` of the plugin `openai` is told of it, whose login goes to more than one origin: everywhere else it is
+    None, in `records` too, for core can read no login before that has said how.
     interaction: whoever signs in; refuses where nobody is there.
     """
 
@@ -142,5 +146,8 @@ class SuppliesBaseUrl(Protocol[_Reads]):
     """A plugin that knows where requests go when the entry has no `base_url`."""
 
     def base_url(self, provider: ProviderInfo, options: _Reads, context: Context) -> str:
-        """The base URL for this entry."""
+        """The base URL for this entry. Asks nobody. Raises ConfigError where there is none.
+
+        It cannot follow from the login, which is bound to its origin: `context.login` is None here, see Context.
+        """
         ...

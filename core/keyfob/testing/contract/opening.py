@@ -87,7 +87,7 @@ def own_source(provider: Provider) -> CredentialSource:
     plugin: Any = provider.loaded.plugin
     if not hasattr(plugin, "open"):
         return provider.source
-    source: CredentialSource = plugin.open(provider.info, provider.options, provider.context)
+    source: CredentialSource = plugin.open(provider.info, provider.options, provider.host.context)
     return source
 
 
