@@ -113,6 +113,33 @@ def test_a_login_that_would_not_be_used_is_not_stored(use, both, store, before):
     assert (both[0].read(), store.read(), store.stage()) == (before, OLD, Stage("parent", b"{}"))
 
 
+def test_a_login_that_would_not_be_used_leaves_the_answer_that_lies_in_its_place(use, both, store):
+    """Somebody signed out while the issuer answered: whoever comes next has to revoke it."""
+    use(Sticky())
+    both[1].write(OLD)
+    both[0].put_stage(Stage("parent", b"{}"))
+    with pytest.raises(StoreError, match="goes first"):
+        store.replace(KEY | LONG)
+    assert (both[0].read(), both[0].stage()) == (None, Stage("parent", b"{}"))
+
+
+def test_a_file_that_stays_keeps_the_answer_that_lies_beside_it(memory, both, store, monkeypatch):
+    """It goes before the new login, which is taken back: its successor may be the only login that lives."""
+    both[0].write(NEW)
+    both[0].put_stage(Stage("parent", b"{}"))
+    unlink = os.unlink
+
+    def kept(name):
+        if name == both[0].path:
+            raise PermissionError(1, "Operation not permitted", name)
+        unlink(name)
+
+    monkeypatch.setattr(os, "unlink", kept)
+    with pytest.raises(StoreError, match="goes first"):
+        store.replace(OLD)
+    assert (both[1].read(), both[0].read(), both[0].stage()) == (None, NEW, Stage("parent", b"{}"))
+
+
 def test_a_login_that_is_used_is_stored_though_another_stays(use, both, store, warned):
     """It was renewed later: that the other could not be removed is a warning, and no failure."""
     use(Sticky())

@@ -452,6 +452,46 @@ class TestRemoving:
             assert not store.delete()
             assert {each.name for each in tmp_path.iterdir()} == {"auth.json.keyfob.lock", "target.json.keyfob.lock"}
 
+    @pytest.mark.parametrize("how", ["remove", "delete"])
+    @pytest.mark.parametrize("linked", [False, True], ids=["a file", "a link"])
+    def test_a_record_that_stays(self, path: str, how: str, linked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It keeps what lies beside it: the answer that is staged there may be the only login that lives."""
+        target = f"{path}.target" if linked else path
+        put(target, AS_CODEX)
+        if linked:
+            os.symlink(target, path)
+        store = FileStore(path)
+        store.note(Journal(intent=Intent("f", sent=True)))
+        store.put_stage(Stage("f", b"answer", 1.0))
+        unlink = os.unlink
+
+        def kept(name: str) -> None:
+            if name == target:
+                raise OSError(errno.EPERM, "Operation not permitted", name)
+            unlink(name)
+
+        monkeypatch.setattr(os, "unlink", kept)
+        with pytest.raises(StoreError, match="cannot be removed: Operation not permitted"):
+            getattr(store, how)()
+        assert (store.read(), store.stage()) == (RECORD, Stage("f", b"answer", 1.0))
+        assert store.journal().intent == Intent("f", sent=True)
+
+    def test_in_this_order(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A link goes last: by it what lies beside its target is found, by whoever goes on after a failure."""
+        target, gone, unlink = f"{path}.target", [], os.unlink
+        os.symlink(target, path)
+        store = FileStore(path)
+        store.write(RECORD)
+        store.put_stage(Stage("f", b"answer", 1.0))
+
+        def noted(name: str) -> None:
+            unlink(name)
+            gone.append(name)
+
+        monkeypatch.setattr(os, "unlink", noted)
+        assert store.remove()
+        assert gone == [target, f"{target}.keyfob.stage", path]
+
     def test_a_folder(self, path: str) -> None:
         """What is no file is not removed."""
         os.mkdir(path)

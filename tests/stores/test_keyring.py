@@ -400,6 +400,19 @@ def test_signing_out_leaves_nothing(memory, store):
     assert store.delete() is False
 
 
+@pytest.mark.parametrize("how", ["remove", "delete"])
+def test_an_entry_that_stays_keeps_its_stage(use, store, how):
+    """It may be the only login that lives."""
+    backend = use(Memory())
+    store.write(KEY)
+    store.put_stage(STAGE)
+    forget = backend.delete_password
+    backend.delete_password = lambda service, username: service == "keyfob" and forget(service, username)
+    with pytest.raises(StoreError, match="still there"):
+        getattr(store, how)()
+    assert (store.read(), store.stage()) == (KEY, STAGE)
+
+
 def test_only_reading_tells_whether_an_entry_changed(memory, store):
     """There is nothing to stat."""
     assert store.stamp() is None

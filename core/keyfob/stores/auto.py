@@ -2,7 +2,7 @@
 
 Reading looks at both, for the place may have been another when the login was stored. What is renewed is written where
 it was read. A keyring that is there and cannot be used is an error: a login never lands in plain text unasked. Nor is
-one gone because the keyring is that it was read from.
+a login taken to be gone because its keyring is.
 """
 
 from __future__ import annotations
@@ -135,7 +135,10 @@ class AutoStore:
             self._found(self._keyring, "the keyring is usable")
 
     def _put(self, data: Data, place: FileStore | KeyringStore, other: FileStore | KeyringStore) -> None:
-        """Put it in one place, then remove what is in the other. If that stays and goes before it, all is as it was."""
+        """Put it in one place, then remove what is in the other.
+
+        If that stays and goes before it, both are as they were, but for a damaged login in whose place it was put.
+        """
         before = _readable(place)
         place.put(data)
         try:
@@ -210,10 +213,10 @@ def _readable(place: FileStore | KeyringStore) -> Data | None:
 
 
 def _restore(place: FileStore | KeyringStore, before: Data | None) -> None:
-    """As far as it can be: what it held was not what counted."""
+    """As far as it can be: what it held was not what counted. A stage that lies there without a login stays."""
     with contextlib.suppress(StoreError, DamagedLoginError):
         if before is None:
-            place.remove()
+            place.drop_record()
         else:
             place.write(before)
 

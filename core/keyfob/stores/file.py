@@ -279,16 +279,24 @@ class FileStore(Aside):
             return False
 
     def delete(self) -> bool:
-        """Remove the record, with its stage and journal; whether there was one."""
-        self.clear()
-        return self.remove()
+        """Remove the record, then its stage and journal; whether there was one. One that stays keeps both."""
+        return self._removed(self.clear)
 
     def remove(self) -> bool:
         """See `Store.remove`. Of a link, the link goes and its target too: it holds the login."""
-        self.drop_stage()
+        return self._removed(self.drop_stage)
+
+    def _removed(self, drop_rest: Callable[[], None]) -> bool:
+        """Remove the record, what lies beside it, and a link to it last: it leads to what lies there."""
+        there = self.drop_record()
+        drop_rest()
         with _told(self.path, "removed"):
-            paths = {self.base, self.path}
-            return True in {private.remove(path) for path in paths}
+            return private.remove(self.path) or there
+
+    def drop_record(self) -> bool:
+        """Remove the record alone; whether there was one."""
+        with _told(self.path, "removed"):
+            return private.remove(self.base)
 
     def stamp(self) -> object:
         """See `Store.stamp`."""

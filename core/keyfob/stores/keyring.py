@@ -117,13 +117,18 @@ class KeyringStore(Aside):
 
     def delete(self) -> bool:
         """Remove the record, then its stage and journal; whether there was one. One that stays keeps both."""
-        there = self._record_entry.delete()
+        there = self.drop_record()
         self.clear()
         return there
 
     def remove(self) -> bool:
-        """See `Store.remove`. Of two entries, both."""
+        """See `Store.remove`."""
+        there = self.drop_record()
         self.drop_stage()
+        return there
+
+    def drop_record(self) -> bool:
+        """Remove the record alone; whether there was one. Of two entries, both."""
         return self._record_entry.delete()
 
     def stamp(self) -> object:
