@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from keyfob.testing.contract import Contract, rules
+from keyfob.testing.contract import Contract, racer, rules, storing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,3 +127,20 @@ def test_an_author_reads_which_rule_is_broken(tmp_path: Path) -> None:
     assert "rule requests-are-authenticated: the request arrives without a header" in done.stdout
     assert "1 failed, 1 passed" in done.stdout
     assert "canary" not in done.stdout
+
+
+@pytest.mark.slow
+def test_processes_that_race_are_never_left_behind(monkeypatch, tmp_path):
+    """Whoever hangs before it is ready is killed, and all are waited for, so that the rule fails instead of hanging."""
+    started = []
+    hanging = tmp_path / "hanging.py"
+    hanging.write_text("import time; time.sleep(60)")
+    make = subprocess.Popen
+    monkeypatch.setattr(racer, "__file__", str(hanging))
+    monkeypatch.setattr(storing, "_LIMIT", 0.1)
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda *given, **options: started.append(make(*given, **options)) or started[-1]
+    )
+    with pytest.raises(AssertionError, match="got no credential"):
+        storing._raced(SimpleNamespace(folder=str(tmp_path), specification=dict))
+    assert [each.returncode is not None and each.stderr.closed for each in started] == [True] * 4

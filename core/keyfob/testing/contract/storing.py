@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -18,11 +20,14 @@ from keyfob.testing.contract.damage import document_of
 from keyfob.testing.contract.rule import rule, see
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from keyfob.credentials.login import Login
     from keyfob.credentials.record import Records
     from keyfob.testing.contract.trial import Trial
 
 _PROCESSES: Final = 4
+_LIMIT: Final = 60.0  # seconds
 _DAMAGED: Final[tuple[dict[str, Any], ...]] = ({}, {"unknown": 1}, {"unknown": {"deep": [None]}})
 
 
@@ -149,17 +154,34 @@ def _raced(trial: Trial) -> None:
     file = os.path.join(trial.folder, "race.json")
     with open(file, "w", encoding="utf-8") as out:
         json.dump(trial.specification(), out)
-    racing = [_racing(file) for _ in range(_PROCESSES)]
-    for process in racing:
-        process.stdout.readline()
-    for process in racing:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in racing:
-        _, told = process.communicate(timeout=60)
-        see(process.returncode == 0, f"one of {_PROCESSES} processes got no credential: {told.strip()[-300:]}")
+    with _racing(file) as racing:
+        for process in racing:
+            process.stdout.readline()
+        for process in racing:
+            with contextlib.suppress(OSError):  # it is over already, which is told below
+                process.stdin.write("go\n")
+                process.stdin.flush()
+        for process in racing:
+            _, told = process.communicate(timeout=_LIMIT)
+            see(process.returncode == 0, f"one of {_PROCESSES} processes got no credential: {told.strip()[-300:]}")
 
 
-def _racing(file: str) -> Any:  # a Popen whose pipes are there
-    pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, racer.__file__, file], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+@contextlib.contextmanager
+def _racing(file: str) -> Iterator[list[Any]]:  # of Popen whose pipes are there
+    """The processes. However it ends, they are killed and waited for; after the limit they are killed in any case."""
+    command, pipe = [sys.executable, racer.__file__, file], subprocess.PIPE
+    racing: list[Any] = []
+    limit = threading.Timer(_LIMIT, lambda: [process.kill() for process in racing])
+    with contextlib.ExitStack() as stack:
+        for _ in range(_PROCESSES):
+            racing.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True))
+            stack.callback(_end, racing[-1])
+        limit.start()
+        stack.callback(limit.cancel)
+        yield racing
+
+
+def _end(process: Any) -> None:
+    process.kill()
+    with contextlib.suppress(OSError), process:  # closes its pipes, of which one may be broken, and waits for it
+        pass
