@@ -14,6 +14,7 @@ from keyfob.config.configuration import Configuration
 from keyfob.config.environment import layered
 from keyfob.config.layers import read_layers
 from keyfob.config.places import POLICY, Places, site_folders
+from keyfob.config.snapshot_writer import Watched, save
 from keyfob.credentials.renewals import renewals
 from keyfob.errors import ConfigError
 from keyfob.lazy import lazy
@@ -78,7 +79,7 @@ class Host:
         self._waiting = waiting
         self._stores: dict[tuple[str, str], Store] = {}
         self._providers: dict[str, Provider] = {}
-        self._watched = snapshot.Watched()
+        self._watched = Watched()
         self.places = places or Places.of(environ)
 
     @lazy
@@ -189,7 +190,7 @@ class Host:
             return False
         try:
             found = {name: self._routed(name) for name in self.ids}
-            return snapshot.save(self.places, self._profile, self._watched, self.default_id, found, time.time())
+            return save(self.places, self._profile, self._watched, self.default_id, found, time.time())
         except ConfigError:
             return False
 

@@ -9,7 +9,6 @@ import subprocess
 import pytest
 
 from keyfob.cli.commands import COMMANDS
-from keyfob.config import snapshot
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -44,7 +43,7 @@ def test_ids_are_one_a_line(keyfob):
 
 def test_ids_come_from_the_snapshot(lab, monkeypatch):
     """Where it holds, there is no host; what is said on the command line is not in it."""
-    monkeypatch.setattr(snapshot, "SETTLED", -60.0)
+    monkeypatch.setattr("keyfob.config.snapshot_writer.SETTLED", -60.0)
     assert lab("token").code == 0
     monkeypatch.setattr("keyfob.host.Host", None)
     found = lab("completion", "--ids")

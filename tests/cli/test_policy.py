@@ -297,7 +297,7 @@ def test_residency_is_sent_and_exec_says_that_it_cannot_hand_it_on(openai, monke
 @pytest.fixture
 def warm(openai, monkeypatch, capsys):
     """Runs `keyfob token` through the script's entry; its exit code and all it said."""
-    monkeypatch.setattr(snapshot, "SETTLED", -60.0)
+    monkeypatch.setattr("keyfob.config.snapshot_writer.SETTLED", -60.0)
     monkeypatch.setattr("keyfob.config.places.system_folder", lambda _: f"{openai.folder}/system")
     for name in ("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", *snapshot.BYPASS):
         monkeypatch.delenv(name, raising=False)

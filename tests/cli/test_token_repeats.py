@@ -255,7 +255,7 @@ class TestWarm:
     @pytest.fixture
     def login(self, keyfob, monkeypatch):
         """A login and a snapshot, in the environment of this process; its token."""
-        monkeypatch.setattr(snapshot, "SETTLED", -60.0)
+        monkeypatch.setattr("keyfob.config.snapshot_writer.SETTLED", -60.0)
         for name in ("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", *snapshot.BYPASS):
             monkeypatch.delenv(name, raising=False)
         for name, value in keyfob.script_environ.items():

@@ -27,7 +27,7 @@ auth = { command = "echo", args = ["tok"] }
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A CODEX_HOME whose snapshot was written, in the environment of this process."""
-    monkeypatch.setattr(snapshot, "SETTLED", -60.0)
+    monkeypatch.setattr("keyfob.config.snapshot_writer.SETTLED", -60.0)
     monkeypatch.setenv("CODEX_HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("LAB_KEY", "key-1")

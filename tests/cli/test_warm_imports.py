@@ -12,7 +12,6 @@ import time
 import pytest
 
 from keyfob import Host
-from keyfob.config import snapshot
 from keyfob.credentials.saving import save
 from keyfob.testing.issuer import Issuer
 from keyfob_oauth.login import made_with
@@ -64,7 +63,7 @@ def environ(tmp_path):
 @pytest.fixture
 def warm(environ, monkeypatch):
     """The same, with a snapshot."""
-    monkeypatch.setattr(snapshot, "SETTLED", -60.0)
+    monkeypatch.setattr("keyfob.config.snapshot_writer.SETTLED", -60.0)
     assert Host(environ).remember()
     return environ
 
@@ -117,7 +116,7 @@ def signed_in(tmp_path, monkeypatch):
         file.write(text)
     home = str(tmp_path)
     environ = {"HOME": home, "CODEX_HOME": home, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    monkeypatch.setattr(snapshot, "SETTLED", -60.0)
+    monkeypatch.setattr("keyfob.config.snapshot_writer.SETTLED", -60.0)
     assert Host(environ).remember()
     return environ
 
@@ -143,7 +142,7 @@ def test_an_oauth_login_takes_no_more_than_that(tmp_path, monkeypatch):
     bound = {"token_endpoint": "https://sso.example/token", "configuration": login.records.configuration}
     tokens = {"access_token": "AT", "issued_at": time.time(), "expires_at": time.time() + 3600}
     save(login, {"made_with": made_with(host.provider("corp").options), **bound, **tokens})
-    monkeypatch.setattr(snapshot, "SETTLED", -60.0)
+    monkeypatch.setattr("keyfob.config.snapshot_writer.SETTLED", -60.0)
     assert host.remember()
     found, output, code = imported_beyond_the_interpreter([SCRIPT, "token", "corp"], environ)
     assert (output, code) == ("AT\n", 0)

@@ -458,7 +458,7 @@ def test_with_a_managed_file_that_cannot_be_read_everything_is_refused(home, nam
 @pytest.fixture
 def settled(monkeypatch):
     """What was just written counts as settled."""
-    monkeypatch.setattr("keyfob.config.snapshot.SETTLED", -60.0)
+    monkeypatch.setattr("keyfob.config.snapshot_writer.SETTLED", -60.0)
 
 
 def test_the_snapshot_does_not_answer_for_what_a_rule_may_touch(home, settled):

@@ -10,7 +10,8 @@ import pytest
 from keyfob import ConfigWarning, Host
 from keyfob.config import snapshot
 from keyfob.config.places import Places
-from keyfob.config.snapshot import Routed, Watched, load, save
+from keyfob.config.snapshot import Routed, load
+from keyfob.config.snapshot_writer import Watched, save
 
 CONFIG = """
 model_provider = "lab"
@@ -35,7 +36,7 @@ env_key = 5
 @pytest.fixture
 def places(tmp_path, monkeypatch):
     """Places with a configuration; what was just written counts as settled."""
-    monkeypatch.setattr(snapshot, "SETTLED", -60.0)
+    monkeypatch.setattr("keyfob.config.snapshot_writer.SETTLED", -60.0)
     home, system = tmp_path / "home", tmp_path / "system"
     home.mkdir()
     system.mkdir()
@@ -220,14 +221,14 @@ def test_another_installed_distribution_ends_it(places, tmp_path, monkeypatch):
 
 def test_what_changed_just_now_is_not_remembered(places, monkeypatch):
     """Within two seconds a file could change again without its times showing it."""
-    monkeypatch.setattr(snapshot, "SETTLED", 2.0)
+    monkeypatch.setattr("keyfob.config.snapshot_writer.SETTLED", 2.0)
     assert not remembered(places)
     assert not os.path.exists(places.cache)
 
 
 def test_two_seconds_later_it_is_remembered(places, monkeypatch):
     """The rule is about age, not about change."""
-    monkeypatch.setattr(snapshot, "SETTLED", 2.0)
+    monkeypatch.setattr("keyfob.config.snapshot_writer.SETTLED", 2.0)
     watched = Watched()
     watched.add([os.path.join(places.codex_home, "config.toml")])
     assert not save(places, None, watched, "lab", {}, time.time() + 1)
@@ -279,7 +280,7 @@ def test_it_is_for_one_home_and_one_interpreter(places, monkeypatch, tmp_path, c
     else:
         setattr(other, change, str(tmp_path))
     assert load(other) is None
-    os.rename(path, snapshot._path(other, None))
+    os.rename(path, snapshot.path_of(other, None))
     assert load(other) is None
 
 

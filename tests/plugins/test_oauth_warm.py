@@ -9,7 +9,6 @@ import pytest
 
 from keyfob import Host
 from keyfob.cli.warm import token
-from keyfob.config import snapshot
 from keyfob.credentials.journal import Intent, Journal
 from keyfob.credentials.timing import OWN_WINDOW
 from keyfob_oauth.login import NEEDED, TEXTS, configuration, made_with
@@ -47,7 +46,7 @@ def login(**fields):
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A CODEX_HOME whose snapshot was written, in the environment of this process."""
-    monkeypatch.setattr(snapshot, "SETTLED", -60.0)
+    monkeypatch.setattr("keyfob.config.snapshot_writer.SETTLED", -60.0)
     monkeypatch.setattr("keyfob.cli.warm.time.time", lambda: NOW)
     monkeypatch.setenv("CODEX_HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

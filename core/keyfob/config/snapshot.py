@@ -1,4 +1,4 @@
-"""The snapshot: what the configuration came to, so that the next start need not read it again.
+"""Reading the snapshot: what the configuration came to, so that the next start need not read it again.
 
 It holds ids, plugin keys, names of variables, file and line; never a value that could be a secret, and no options. It
 counts only while every file it was made of is the same as then, those that were absent too; a file that is damaged, not
@@ -7,7 +7,7 @@ ours or reached through a link does not count at all, and then everything is rea
 What is installed decides on few entries: most hold nothing that a plugin could claim. For those it is not looked at, so
 that a hundred plugins cost them nothing.
 
-On the warm path: imports only what is cheap.
+On the warm path: imports only what is cheap. What writes it is snapshot_writer.py.
 """
 
 import os
@@ -20,19 +20,15 @@ from keyfob.config.places import site_folders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from keyfob.config.places import Places
 
-# A file that changed this short a time ago could change again without its times showing it. Seconds.
-SETTLED = 2.0
 # With one of these in the environment the configuration is not all that decides.
 BYPASS = ("KEYFOB_ASKING", "KEYFOB_DISABLE_PLUGINS")
 _LIMIT = 64 * 1024 * 1024
 _ABSENT = "-"
 _IDENTITIES = ("watch", "policy", "installed")
-# Of a provider.
-_FIELDS = 7
+# Of a provider's line, after its id.
+FIELDS = 7
 
 
 class Routed:
@@ -83,13 +79,11 @@ class Snapshot:
 
     def routed(self, provider: str) -> "Routed | None":
         """Where `provider` is routed, or None if the snapshot does not know."""
-        if not _plain(provider):
+        if not is_plain(provider):
             return None
         alone = self._find(f"provider\t{provider}")
-        fields = (
-            alone if len(alone) == _FIELDS or not self._installed_is_the_same() else self._find(f"open\t{provider}")
-        )
-        return Routed(*fields, alone=fields is alone) if len(fields) == _FIELDS and fields[0] else None
+        fields = alone if len(alone) == FIELDS or not self._installed_is_the_same() else self._find(f"open\t{provider}")
+        return Routed(*fields, alone=fields is alone) if len(fields) == FIELDS and fields[0] else None
 
     @property
     def ids(self) -> "list[str] | None":
@@ -117,11 +111,11 @@ class Snapshot:
 def load(places: "Places", profile: "str | None" = None) -> "Snapshot | None":
     """The snapshot for these places, or None if there is none that holds true."""
     try:
-        text = os.fsdecode(_read_private(_path(places, profile)))
+        text = os.fsdecode(_read_private(path_of(places, profile)))
     except (OSError, ValueError):
         return None
     body = text.rpartition("\n")[0].rpartition("\n")[0]
-    if text != _framed(body) or not body.startswith(_header(places, profile)):
+    if text != framed(body) or not body.startswith(header(places, profile)):
         return None
     return Snapshot(body + "\n") if _holds(body) else None
 
@@ -131,7 +125,7 @@ def _holds(body: str) -> bool:
         kind, _, rest = line.partition("\t")
         if kind in _IDENTITIES:
             path, _, identity = rest.partition("\t")
-            if identity != _identity(kind, path):
+            if identity != identity_of(kind, path):
                 return False
         elif kind == "default":
             break
@@ -162,7 +156,8 @@ def identify_policy(path: str) -> str:
         return "unreadable"
 
 
-def _identity(kind: str, path: str) -> str:
+def identity_of(kind: str, path: str) -> str:
+    """The same for a path of any kind that is watched."""
     return identify_policy(path) if kind == "policy" else identify(path)
 
 
@@ -181,18 +176,20 @@ def _read_private(path: str) -> bytes:
         os.close(descriptor)
 
 
-def _header(places: "Places", profile: "str | None") -> str:
+def header(places: "Places", profile: "str | None") -> str:
     """What one snapshot is for: this keyfob, this interpreter with its site folders, these places, this profile."""
     what = ["keyfob", __version__, sys.prefix, str(sys.hexversion), *site_folders()]
     return "\t".join([*what, places.codex_home, places.system, "" if profile is None else f"profile {profile}"]) + "\n"
 
 
-def _path(places: "Places", profile: "str | None") -> str:
-    name = _checksum(_header(places, profile))
+def path_of(places: "Places", profile: "str | None") -> str:
+    """The file that it is kept in."""
+    name = _checksum(header(places, profile))
     return os.path.join(places.cache, f"{name}.snapshot")
 
 
-def _framed(body: str) -> str:
+def framed(body: str) -> str:
+    """The whole text of the file: a body with its checksum."""
     return f"{body}\n{_checksum(body)}\n"
 
 
@@ -200,83 +197,6 @@ def _checksum(text: str) -> str:
     return f"{zlib.crc32(os.fsencode(text)):08x}"
 
 
-def _plain(text: str) -> bool:
+def is_plain(text: str) -> bool:
     """Whether a text can stand in a field."""
     return not ("\t" in text or "\n" in text)
-
-
-class Watched:
-    """The paths that a configuration is read from, each with its identity from before it was read.
-
-    Of one kind each: `watch`; `policy`, the managed layer's; `installed`, which says what plugins there are.
-    """
-
-    def __init__(self) -> None:
-        self._identities: dict[tuple[str, str], str] = {}
-
-    def add(self, paths: "Iterable[str]", kind: str = "watch") -> None:
-        """Look at these paths; call it before they are read."""
-        for path in paths:
-            self._identities.setdefault((kind, path), _identity(kind, path))
-
-    def settled(self, now: float) -> bool:
-        """Whether no path has changed since, nor so short a time before `now` that its times could hide a change."""
-        return all(
-            identity == _identity(kind, path) and _age(identity, now) > SETTLED
-            for (kind, path), identity in self._identities.items()
-        )
-
-    def lines(self, *kinds: str) -> "list[str]":
-        """A line for each of these kinds."""
-        return [f"{kind}\t{path}\t{found}" for (kind, path), found in self._identities.items() if kind in kinds]
-
-
-def _age(identity: str, now: float) -> float:
-    """Seconds since the last change; an absent path changed long ago."""
-    times = identity.split(" ")[3:5]
-    return now - max(map(int, times)) / 1e9 if len(times) == 2 and times[1].isdecimal() else SETTLED + 1
-
-
-def save(
-    places: "Places",
-    profile: "str | None",
-    watched: Watched,
-    default: str,
-    providers: "dict[str, Routed | None]",
-    now: float,
-) -> bool:
-    """Write the snapshot, if what it was made of has settled. Whether it was written: without a cache all goes on.
-
-    providers: all that there are; None for one whose routing has to be found out each time.
-    """
-    files, installed = watched.lines("watch", "policy"), watched.lines("installed")
-    routes = [_line(provider, routed) for provider, routed in providers.items()]
-    body = _header(places, profile) + "\n".join([*files, f"default\t{default}", *filter(None, routes), *installed])
-    if any(line.count("\t") != 2 for line in files + installed) or not _plain(default) or not watched.settled(now):
-        return False
-    try:
-        _write_private(_path(places, profile), _framed(body))
-    except OSError:
-        return False
-    return True
-
-
-def _line(provider: str, routed: "Routed | None") -> "str | None":
-    """A provider's line; None for what cannot stand in one."""
-    kind = "provider" if routed and routed.alone else "open"
-    fields = [provider, *(routed.fields if routed else [""] * _FIELDS)]
-    return "\t".join([kind, *fields]) if all(map(_plain, fields)) else None
-
-
-def _write_private(path: str, text: str) -> None:
-    """Replace a file of ours at once; its folder and itself are for nobody else."""
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    temporary = f"{path}.{os.getpid()}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(os.fsencode(text))
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
