@@ -269,9 +269,9 @@ def test_an_entry_that_its_backend_deletes_and_makes_anew_is_never_gone(use, sto
     assert backend.kept == {}
 
 
-@pytest.mark.parametrize("meet", ["read", "prepare"])
+@pytest.mark.parametrize("meet", ["drop_stage", "prepare", "write"])
 def test_what_a_killed_renewal_left_beside_an_entry_brings_back_no_login(use, store, meet):
-    """The entry was written; then another program signs out, which knows of no other."""
+    """Whoever goes on with it removes it; then another program signs out, which knows of no other entry."""
     step = Steps()
     backend = use(Keychain(step))
     store.write(KEY)
@@ -280,25 +280,22 @@ def test_what_a_killed_renewal_left_beside_an_entry_brings_back_no_login(use, st
     with pytest.raises(Killed):
         store._record_entry.write(json.dumps(LOGIN))
     step.left = -1
-    assert len(backend.kept) == 2
-    assert store.read() == LOGIN
+    with store.lock():
+        getattr(store, meet)(*([] if meet == "drop_stage" else [LOGIN]))
     backend.delete_password("Codex Auth", store._name.username)
-    assert backend.kept == {}
     assert store.read() is None
 
 
-def test_whoever_writes_an_entry_loses_nothing_beside_it_to_a_reader(use, store):
-    """It counts while the entry is away, so only the owner of the lock removes it."""
+def test_reading_changes_nothing(use, store):
+    """What a writer has beside its entry counts while that is away, so only the owner of the lock removes it."""
     backend = use(Memory())
     store.write(KEY)
-    spare = ("Codex Auth", f"{store._name.username}|next")
-    backend.kept[spare] = COMPACT
+    backend.kept["Codex Auth", f"{store._name.username}|next"] = COMPACT
     store.note(Journal(intent=Intent("parent")))
-    with store.lock():
-        store.read()
-        assert spare in backend.kept
-        store.prepare(KEY)
-        assert spare not in backend.kept
+    before = dict(backend.kept)
+    store.read()
+    store.stage()
+    assert backend.kept == before
 
 
 def test_a_chain_of_keyrings_with_the_secret_service_is_that(use, store, monkeypatch):

@@ -89,7 +89,7 @@ def test_ended_at_any_step_the_next_start_goes_on(use, issuer, tmp_path, monkeyp
     for name in ("replace", "fsync"):
         real = getattr(os, name)
         monkeypatch.setattr(os, name, lambda *a, real=real, **k: (step(), real(*a, **k))[1])
-    use(kind(step))
+    backend = use(kind(step))
     for steps in range(1000):
         signed = Signed(tmp_path / f"codex-{steps}", issuer)
         answered = len(issuer.presented)
@@ -114,6 +114,7 @@ def test_ended_at_any_step_the_next_start_goes_on(use, issuer, tmp_path, monkeyp
         assert signed.keyring.read() == record.data, steps
         assert signed.keyring.stage() is None, steps
         assert len(issuer.presented) == answered + 1, steps
+        assert ("Codex Auth", f"{signed.keyring._name.username}|next") not in backend.kept, steps
         told.append(staged is not None)
     assert ended > 20
     assert any(told)

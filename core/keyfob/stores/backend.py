@@ -52,11 +52,6 @@ class BackendEntry:
             raise entry.broken(self.name, "it is still there after it was deleted")
         return there
 
-    def has_spare(self) -> bool:
-        """See `Entry.has_spare`."""
-        with self._told():
-            return self._get(self._next) is not None
-
     def drop_spare(self) -> None:
         """See `Entry.drop_spare`."""
         with self._told():

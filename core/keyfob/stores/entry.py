@@ -68,12 +68,11 @@ class Entry(Protocol):
         """Remove it, and every other of this name; whether there was one."""
         ...
 
-    def has_spare(self) -> bool:
-        """Whether there is a copy beside it, which whoever writes it makes and removes."""
-        ...
-
     def drop_spare(self) -> None:
-        """Remove that copy, unless it is all that is there. For whoever holds the lock."""
+        """Remove the copy beside it that a killed writer left, unless it is all that is there.
+
+        For whoever holds the lock: it counts while another writes.
+        """
         ...
 
     def unlock(self) -> None:

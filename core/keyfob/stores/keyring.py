@@ -72,11 +72,9 @@ class KeyringStore(Aside):
 
     def read(self) -> Data | None:
         """See `Store.read`."""
-        place = self._record_entry
-        text = place.read()
+        text = self._record_entry.read()
         if text is None:
             return None
-        self._tidy(place)
         try:
             data = parsed(text)
         except (ValueError, RecursionError):
@@ -84,12 +82,6 @@ class KeyringStore(Aside):
         if not isinstance(data, dict):
             raise self._damaged("is not a JSON object")
         return data
-
-    def _tidy(self, place: Entry) -> None:
-        """Drop what a killed renewal left beside an entry that is whole: once that is deleted it would count."""
-        if self.journal().intent is not None and place.has_spare():
-            with contextlib.suppress(StoreError), self.lock(wait=0.0):  # whoever holds it is writing the entry
-                place.drop_spare()
 
     def _damaged(self, what: str) -> DamagedLoginError:
         return DamagedLoginError(f"{self.place} {what}")
@@ -189,9 +181,11 @@ class KeyringStore(Aside):
             super().put_stage(stage)
 
     def drop_stage(self) -> None:
-        """See `Store.drop_stage`."""
+        """See `Store.drop_stage`. What a killed writer left beside the record goes too: once that is deleted by another
+        program, it would count."""
         super().drop_stage()
         self._stage_entry.delete()
+        self._record_entry.drop_spare()
 
     def is_awaited(self) -> bool:
         """Whether an issuer's answer lies in a file until the keyring is back."""

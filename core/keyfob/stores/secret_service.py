@@ -103,12 +103,8 @@ class SecretServiceEntry:
         except entry.NoKeyringError:
             return False
 
-    def has_spare(self) -> bool:
-        """A secret is replaced in place."""
-        return False
-
     def drop_spare(self) -> None:
-        """There is none."""
+        """There is none: a secret is replaced in place."""
 
     def unlock(self) -> None:
         """See `Entry.unlock`. Where there is no default keyring yet, the user is asked to make one."""
