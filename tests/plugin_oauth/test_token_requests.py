@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from keyfob.errors import DeniedError, SignInError
-from keyfob.plugin import Answer
-from keyfob.plugin.oauth import BASIC, NONE, POST, Client, Granted, asked
+from keyfob.plugin import Answer, Exchange
+from keyfob.plugin.oauth import BASIC, NONE, POST, Client, Granted, asked, refused
 
 from .scene import CODE
 
@@ -72,6 +72,13 @@ def test_an_answer_without_tokens_is_told_by_the_standard_fields_alone(status: i
     assert str(caught.value).endswith(told)
     assert "words of the server" not in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+def test_what_a_plugin_wrote_itself_is_no_reason_to_break() -> None:
+    """Its `Authorization` may be no base64; it is left out of what the issuer says all the same."""
+    request = Exchange(URL, headers={"Authorization": "Basic no-pair-that-may-show"})
+    said = refused(Answer(401, b'{"error":"invalid_client","error_description":"not no-pair-that-may-show"}'), request)
+    assert str(said) == "login.example answered 401: invalid_client (not …)"
 
 
 def test_what_is_refused_to_the_person_is_told_apart() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
@@ -90,7 +91,9 @@ def _clients_secret(request: Exchange) -> list[str]:
     kind, _, pair = request.headers.get("Authorization", "").partition(" ")
     if kind != "Basic":
         return []
-    quoted = base64.b64decode(pair).decode("ascii", "replace").partition(":")[2]
+    quoted = ""
+    with contextlib.suppress(ValueError):  # a plugin may have written anything
+        quoted = base64.b64decode(pair).decode("ascii", "replace").partition(":")[2]
     return [each for each in (pair, quoted, unquote_plus(quoted)) if each]
 
 
