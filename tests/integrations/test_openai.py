@@ -257,6 +257,17 @@ def test_an_error_can_be_sent_to_another_process(server, host):
     assert (type(sent), str(sent), sent.hint) == (MissingCredentialError, str(caught.value), caught.value.hint)
 
 
+def test_two_errors_of_one_kind_are_of_one_class(server, host):
+    """Whoever groups errors does so by their type."""
+    made, classes = host(server.base_url, 'env_key = "LAB_KEY"'), []
+    with OpenAI(provider="corp", host=made) as client:
+        for _ in range(2):
+            with pytest.raises(MissingCredentialError) as caught:
+                client.models.list()
+            classes.append(type(caught.value))
+    assert classes[0] is classes[1]
+
+
 def test_a_server_that_is_gone_is_still_the_sdks_error(server, host):
     """Only our own errors are ours."""
     server.stop()

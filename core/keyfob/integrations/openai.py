@@ -9,6 +9,7 @@ hop. The SDK itself never holds a credential. (So what it sends without an HTTP 
 
 from __future__ import annotations
 
+import functools
 import weakref
 from contextlib import contextmanager
 from importlib import import_module
@@ -198,6 +199,7 @@ def _as_sdk_error(error: KeyfobError) -> KeyfobError:
     return both.with_traceback(error.__traceback__)
 
 
+@functools.cache  # one class for each kind: whoever groups errors does so by their type
 def _as_sdk_class(kind: type[KeyfobError]) -> type[KeyfobError]:
     def plain(self: KeyfobError) -> tuple[Any, ...]:  # pickle finds classes by name, and would not find this one
         return kind, self.args, vars(self)
