@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import tomli
 
-from keyfob.config.faults import toml_key
+from keyfob.config.faults import toml, toml_key
 from keyfob.errors import ConfigError, UnknownProviderError
 
 
@@ -114,6 +115,8 @@ def test_a_provider_that_is_no_table(home, value):
     assert faults_of(home.host().provider("x")) == [
         f"{path}:1: model_providers.x: expected a table (write [model_providers.x])"
     ]
+    configuration = home.host().configuration
+    assert (configuration.decides("x"), configuration.deciding("x")) == (True, ())
 
 
 def test_providers_that_are_no_table(home):
@@ -299,3 +302,13 @@ def test_a_key_in_the_place_of_a_variables_name_is_not_shown(home):
     with pytest.raises(ConfigError, match="is not the name of an environment variable") as caught:
         _ = home.provider(text, "x").entry
     assert "sk-canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["\N{GRINNING FACE}", 'a\u202e\x7f\n"\\', [{"a": 1}, {"b c": [True]}], {}, False, -5, 1e30]
+)
+def test_a_value_is_written_as_toml_reads_it(value):
+    """And fit to be printed."""
+    written = toml(value)
+    assert written.isprintable()
+    assert tomli.loads(f"a = {written}") == {"a": value}

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from keyfob.config import builtin
 from keyfob.config.builtin import Base
+from keyfob.config.entries import Entry, fault_at, find_layer, place
 from keyfob.config.faults import meant, toml, toml_key, wrongs
 from keyfob.config.layers import TOO_DEEP, KeyPath, Layer, merge
 from keyfob.config.models import CommandTable, KeyfobFile, KeyfobTable, ProviderEntry, Requirements
@@ -21,8 +22,6 @@ from keyfob.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-
-from keyfob.config.entries import Entry, fault_at, find_layer, place
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -162,13 +161,13 @@ class Configuration:
         Then nothing that a plugin ships under this id counts: its base URL must not get a user's key, nor the user's
         base URL its key.
         """
-        own = self._own(provider)
-        return bool(self.deciding(provider)) if isinstance(own, dict) else own is not None
+        return bool(self.deciding(provider)) or not isinstance(self._own(provider), dict | None)
 
     def deciding(self, provider: str) -> tuple[KeyPath, ...]:
-        """The paths in the entry that say so."""
+        """The paths in the entry that say so; none where it is no table."""
         own = self._own(provider)
-        return tuple(path for key, value in own.items() for path in _decisive(key, value)) if own else ()
+        table = own if isinstance(own, dict) else {}
+        return tuple(path for key, value in table.items() for path in _decisive(key, value))
 
     def entry(self, provider: str, shipped: Base | None = None) -> Entry:
         """One entry: what the layers say over what is built in or `shipped` by a plugin.

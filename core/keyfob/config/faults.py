@@ -120,17 +120,25 @@ def _inner_model(annotation: Any) -> type[BaseModel] | None:  # an annotation ma
 
 
 def toml(value: object) -> str:
-    """A value as it is written in TOML."""
+    """A value as it is written in TOML, fit to be printed."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{toml_key(key)} = {toml(item)}" for key, item in value.items()) + " }"
-    return json.dumps(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    if isinstance(value, str):
+        return _quoted(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def toml_key(key: str) -> str:
     """A key as it is written in TOML: bare where that is allowed, and fit to be printed."""
     if key.isascii() and key.replace("-", "").replace("_", "").isalnum():
         return key
-    return "".join(map(_escaped, json.dumps(key, ensure_ascii=False)))
+    return _quoted(key)
+
+
+def _quoted(text: str) -> str:
+    return "".join(map(_escaped, json.dumps(text, ensure_ascii=False)))
 
 
 def _escaped(letter: str) -> str:

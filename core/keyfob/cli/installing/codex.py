@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from keyfob.cli.installing.command import anew, command
 from keyfob.cli.installing.edits import Edit, read
 from keyfob.cli.installing.plan import Plan, not_ready, see_that_a_token_will_do
-from keyfob.cli.installing.toml import Toml, written
+from keyfob.cli.installing.toml import Toml
 from keyfob.config.builtin import FIXED
 from keyfob.config.configuration import Configuration
-from keyfob.config.faults import toml_key
+from keyfob.config.faults import toml, toml_key
 from keyfob.config.layers import Layer, merge
 from keyfob.errors import ConfigError, Fault
 from keyfob.routing.builtin import CLAIMS
@@ -177,7 +177,7 @@ class _Halves:
 
     def _after(self) -> Sequence[tuple[str, str | None]]:
         name, default = self._provider.id, self._session.host.default_id
-        told = f"model_provider = {written(name)} in {self._codexs.path}"
+        told = f"model_provider = {toml(name)} in {self._codexs.path}"
         other = f"Codex uses {default} unless it is told otherwise, as by `{told}`"
         chosen = [] if default == name else [(other, None)]
         return [*not_ready(self._provider), *chosen]
@@ -195,7 +195,7 @@ def _own(data: Mapping[str, Any], table: Iterable[str]) -> Mapping[str, Any]:
 
 
 def _assigned(values: Mapping[str, Any]) -> list[str]:
-    return [f"{toml_key(key)} = {written(value)}" for key, value in values.items()]
+    return [f"{toml_key(key)} = {toml(value)}" for key, value in values.items()]
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -8,14 +8,13 @@ the steps do not see through is refused instead of being damaged.
 from __future__ import annotations
 
 import copy
-import json
 from typing import TYPE_CHECKING, Any
 
 import tomli
 
 from keyfob.cli.installing.changes import same
 from keyfob.cli.installing.edits import fault, lines_of, newline
-from keyfob.config.faults import toml_key
+from keyfob.config.faults import toml, toml_key
 from keyfob.config.lines import locate
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ class Toml:
         value = _table(expected, table).pop(key)
         line = lines.pop(number - 1).strip() if number else ""
         self._become("".join(lines), expected, (*table, key))
-        return line if _says(line, key, value) else f"{toml_key(key)} = {written(value)}"
+        return line if _says(line, key, value) else f"{toml_key(key)} = {toml(value)}"
 
     def put(self, table: KeyPath, lines: Sequence[str]) -> None:
         """Put keys into a table, below its header; into a new one at the end, where it has none. Raises ConfigError."""
@@ -77,7 +76,7 @@ class Toml:
         """Put a new table below the one that it is in; at the end, where that has no header. Raises ConfigError."""
         expected = copy.deepcopy(self.data)
         _table(expected, table[:-1])[table[-1]] = dict(values)
-        lines = [_named(table), *(f"{toml_key(key)} = {written(value)}" for key, value in values.items())]
+        lines = [_named(table), *(f"{toml_key(key)} = {toml(value)}" for key, value in values.items())]
         at = self._end(table[:-1])
         if at is None:
             self._become(self._ended(["", *lines]), expected, table)
@@ -138,17 +137,6 @@ class Toml:
             line = locate(self._text).nearest(path)
             raise fault(self.path, "cannot be edited as it is written here", instead, line)
         self._text, self.data = text, expected
-
-
-def written(value: Any) -> str:
-    """A value as it is written in TOML."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{toml_key(key)} = {written(item)}" for key, item in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(written, value)) + "]"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 def _parted(text: str) -> tuple[str, str]:
