@@ -265,7 +265,7 @@ def test_it_is_done_under_the_locks(keyfob, monkeypatch):
 
     monkeypatch.setattr(logout, "sign_out", told)
     assert keyfob("logout", "corp").code == 0
-    assert held == ["lock", "writing", "clear", "remove"]
+    assert held == ["lock", "writing", "remove", "clear"]
 
 
 def _told(held, name, function):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.credentials.worlds import World
 
-from keyfob.credentials.ending import sign_out
+from keyfob.credentials.ending import remove_carried, sign_out
 from keyfob.credentials.exchange import Answer, UnansweredError, UnreachableError, told
 from keyfob.credentials.journal import Intent, Journal, Stage
 from keyfob.credentials.saving import save
@@ -24,6 +24,7 @@ from keyfob.errors import (
     PolicyError,
     PortError,
     SignInError,
+    StoreError,
 )
 from keyfob.stores.file import FileStore
 
@@ -144,7 +145,7 @@ class TestRemove:
         self.orphan(own)
         done = sign_out(own.login(), [own.store])
         assert (done.removed, own.issuer.revoked) == ((own.store.place,), [])
-        assert "an origin that it does not name" in done.still_valid[0]
+        assert done.still_valid == (f"corp: {own.path} is gone, and what had renewed it names no origin",)
 
     @staticmethod
     def orphan(world: World) -> None:
@@ -165,8 +166,8 @@ class TestRemove:
     @pytest.mark.parametrize(
         ("came", "said"),
         [
-            (UnreachableError("refused"), "its issuer could not be told (refused)"),
-            (UnansweredError("silent"), "its issuer could not be told (silent)"),
+            (UnreachableError("refused"), "its issuer could not be told of it (refused)"),
+            (UnansweredError("silent"), "its issuer could not be told of it (silent)"),
             (Answer(503, b"secret"), "its issuer answered 503"),
         ],
     )
@@ -183,6 +184,35 @@ class TestRemove:
         monkeypatch.setattr(world.issuer, "send", send)
         done = sign_out(world.login(), [world.store])
         assert (done.still_valid, world.path.exists()) == ((said,), False)
+
+    @pytest.mark.parametrize("breaks", ["read", "revocation"])
+    def test_a_plugin_that_breaks_keeps_nobody_from_signing_out(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, breaks: str
+    ) -> None:
+        """What it broke with is told, and nothing of its text."""
+
+        def broken(_: object) -> None:
+            raise KeyError("canary")
+
+        world.store.prepare(world.disk)
+        world.store.put_stage(Stage("another", b"{}"))  # whether it is of this login, reading it tells
+        monkeypatch.setattr(world.logins, breaks, broken)
+        done = sign_out(world.login(), [world.store])
+        assert (done.still_valid, world.path.exists()) == (("its auth plugin broke: KeyError",), False)
+
+    def test_a_record_that_stays_keeps_its_successor(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The folder is read-only, for instance: what an issuer has answered is all that lives of that login."""
+
+        def remove() -> bool:
+            raise StoreError("read-only")
+
+        stage = Stage(world.record.fingerprint, world.issuer.renewed("R1").body)
+        world.store.prepare(world.disk)
+        world.store.put_stage(stage)
+        monkeypatch.setattr(world.store, "remove", remove)
+        assert sign_out(world.login(), [world.store], revoke=False).failed
+        assert remove_carried(world.login(), world.record, [world.store]).failed
+        assert world.store.stage() == stage
 
     def test_the_issuer_of_another_origin_is_not_told(self, own: World) -> None:
         """The configuration names another one now, and that must not get this login's token."""

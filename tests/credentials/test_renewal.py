@@ -116,6 +116,17 @@ class TestLock:
             world.renewed(known=known)
         assert (world.issuer.revoked, world.store.stage()) == (["R2"], None)
 
+    @pytest.mark.parametrize("own", [False, True])
+    def test_unless_nobody_knows_for_which_origin_that_is(self, world: World, *, own: bool) -> None:
+        """Then it stays for signing out to tell of; what succeeds the login that the caller has is for its origin."""
+        world.shared, known = False, world.record
+        world.store.prepare(world.disk)
+        world.store.put_stage(Stage(known.fingerprint if own else OTHER, world.issuer.renewed("R1").body))
+        world.path.unlink()
+        with pytest.raises(NotSignedInError):
+            world.renewed(known=known)
+        assert (world.issuer.revoked, world.store.stage() is None) == (["R2"] if own else [], own)
+
     @pytest.mark.parametrize("sent", [False, True])
     def test_nothing_is_spent_where_other_programs_locks_cannot_be_had(
         self, world: World, tmp_path: Path, *, sent: bool
@@ -325,6 +336,27 @@ class TestTransient:
         world.now += 1
         assert world.renewed().token == "A2"
         assert world.store.journal().outcome is None
+
+    @pytest.mark.parametrize("refusal", [KeyError("canary"), MissingCredentialError("canary"), 5, ""])
+    def test_a_plugin_that_breaks_on_an_error_of_its_issuer_costs_no_login(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, refusal: Any
+    ) -> None:
+        """However often: the secret was presented, and the answer may pass."""
+
+        def broken(_: Answer) -> Any:
+            if isinstance(refusal, Exception):
+                raise refusal
+            return refusal
+
+        monkeypatch.setattr(world.logins, "refusal", broken)
+        for _ in range(4):
+            world.issuer.answers = [Answer(503, b"<html>")]
+            for _ in range(2):
+                with pytest.raises(RenewalError, match=r"answered 503$"):
+                    world.renewed()
+            world.now += 60
+        assert world.issuer.presented == ["R1"] * 4
+        assert world.renewed().token == "A2"
 
     def test_an_answer_that_its_plugin_breaks_on_leaves_the_login_as_it_was(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -605,6 +637,24 @@ class TestCommit:
         with pytest.raises(NotSignedInError):
             world.renewed(known=known)
         assert world.issuer.revoked == ([] if problem else ["R2"])
+        assert {path.name for path in world.path.parent.iterdir()} == {"auth.json.keyfob.lock"}
+
+    def test_what_its_plugin_cannot_revoke_then_does_not_stay_either(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nothing more can be done."""
+
+        def revocation(_: object) -> None:
+            raise KeyError("canary")
+
+        def meanwhile(secret: str) -> Answer:
+            world.path.unlink()
+            return world.issuer.renewed(secret)
+
+        monkeypatch.setattr(world.logins, "revocation", revocation)
+        world.issuer.answers = [meanwhile]
+        with pytest.raises(NotSignedInError):
+            world.renewed()
         assert {path.name for path in world.path.parent.iterdir()} == {"auth.json.keyfob.lock"}
 
     def test_a_stage_that_cannot_be_written_does_not_cost_the_login(

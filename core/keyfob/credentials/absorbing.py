@@ -1,4 +1,4 @@
-"""What an issuer's answer makes of a login: whether that is one at all is settled before it is stored."""
+"""What an issuer's answer makes of a login: a new state of it, its end, or nothing where its plugin breaks on it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from keyfob.credentials.headers import illegal_part
 from keyfob.errors import UnsupportedLoginError
 
 if TYPE_CHECKING:
+    from typing import TypeGuard
+
+    from keyfob.credentials.exchange import Answer
     from keyfob.credentials.journal import Stage
     from keyfob.credentials.record import Data, Record, Rotation
 
@@ -25,6 +28,18 @@ def absorbed(rotation: Rotation, record: Record, stage: Stage) -> Data | None:
         return None
 
 
+def refusal_of(rotation: Rotation, answer: Answer) -> str | None:
+    """The code by which its issuer refuses the login for good; None if it may be tried again, whatever the answer is.
+
+    The secret was presented: an exception would leave that unsettled, and after the next one the login would be lost.
+    """
+    try:
+        code = rotation.refusal(answer)
+    except Exception:  # noqa: BLE001  # as above
+        return None
+    return code if _is_text(code) else None
+
+
 def _is_login(rotation: Rotation, data: Data) -> bool:
     try:
         record = rotation.read(data)
@@ -38,5 +53,5 @@ def _is_login(rotation: Rotation, data: Data) -> bool:
     return _is_text(record.token) and illegal_part(record.token) is None
 
 
-def _is_text(value: object) -> bool:
+def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value.strip())

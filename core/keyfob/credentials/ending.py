@@ -1,4 +1,4 @@
-"""Ending a login: made worthless at its issuer, as far as that can be reached, and removed from where it is kept."""
+"""Ending a login: revoked at its issuer, as far as that can be reached, and removed from where it is kept."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SignedOut:
 
 
 def sign_out(login: Login, places: Iterable[Store], *, revoke: bool = True) -> SignedOut:
-    """Sign out: make the login worthless, as far as its issuer can be reached, and remove it from every place.
+    """Sign out: revoke the login, as far as its issuer can be reached, and remove it from every place.
 
     A place that cannot be cleared does not keep another from being. Nothing is raised.
     """
@@ -76,8 +76,8 @@ def _removed_if_held(login: Login, store: Store, record: Record) -> bool:
     with store.writing():
         held = _holds(login, store, record)
         if held:
-            store.clear()
             store.remove()
+            store.clear()
     return held
 
 
@@ -125,8 +125,8 @@ def _removed(login: Login, store: Store, still_valid: list[str] | None) -> bool:
             return False
         why = None if still_valid is None else _not_revoked(login, store)
         with store.writing():
+            store.remove()  # first: should it stay, so does what an issuer answered and it still lacks
             store.clear()
-            store.remove()
     if why is not None and still_valid is not None:
         still_valid.append(why)
     return True
@@ -136,14 +136,16 @@ def _not_revoked(login: Login, store: Store) -> str | None:
     """Revoke the login in this place; why it could not be, or None."""
     try:
         data = login.latest(store)
-    except KeyfobError as error:
+    except Exception as error:  # noqa: BLE001  # a plugin that breaks keeps nobody from signing out
         return _untold(error)
     return None if data is None else revoke(login, data).still_valid
 
 
-def _untold(error: KeyfobError) -> str:
-    """Why nobody was told of a login that cannot be read, or is not this configuration's."""
-    return f"its issuer could not be told of it ({error})" if isinstance(error, DamagedLoginError) else str(error)
+def _untold(error: Exception) -> str:
+    """Why the issuer was not told of a login; of what a plugin breaks on only the kind: its text may hold a secret."""
+    if isinstance(error, DamagedLoginError | UnreachableError | UnansweredError):
+        return f"its issuer could not be told of it ({error})"
+    return str(error) if isinstance(error, KeyfobError) else f"its auth plugin broke: {type(error).__name__}"
 
 
 class Revoked(NamedTuple):
@@ -155,7 +157,7 @@ class Revoked(NamedTuple):
 
 
 def revoke_replaced(login: Login, saved: Saved) -> Revoked:
-    """Make the login worthless that another was put in the place of.
+    """Revoke the login that another was put in the place of.
 
     An issuer that does not rotate gives the same refresh token to both: then there is nothing to revoke.
     """
@@ -168,16 +170,14 @@ def revoke_replaced(login: Login, saved: Saved) -> Revoked:
 
 
 def revoke(login: Login, data: Data) -> Revoked:
-    """Make a login worthless wherever it is. Nothing is raised."""
+    """Revoke a login, wherever it is. Nothing is raised."""
     try:
         request = login.rotation.revocation(data) if login.rotation else None
-        answer = login.send(request) if request else None
-    except (UnreachableError, UnansweredError) as error:
-        return Revoked(still_valid=f"its issuer could not be told ({error})")
-    except KeyfobError as error:  # what is wrong with the way to the issuer keeps nobody from signing out
-        return Revoked(still_valid=str(error))
-    if answer is None:
-        return Revoked(still_valid=_ENDS_BY_ITSELF if _ends_by_itself(login, data) else None)
+        if request is None:
+            return Revoked(still_valid=_ENDS_BY_ITSELF if _ends_by_itself(login, data) else None)
+        answer = login.send(request)
+    except Exception as error:  # noqa: BLE001  # a plugin, or the way to the issuer, keeps nobody from signing out
+        return Revoked(still_valid=_untold(error))
     return Revoked(done=True) if answer.ok else Revoked(still_valid=f"its issuer answered {answer.status}")
 
 

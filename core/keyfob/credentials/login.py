@@ -202,7 +202,10 @@ class Login:
         if self.rotation is None or (data is None and stage is None):
             return data
         # The issuer that is configured now is none of another's business.
-        self._see_that_it_is_ours(data or {}, store.place)
+        if data is not None:
+            self._see_that_it_is_ours(data, store.place)
+        elif not self.shared:
+            raise OtherOriginError(f"{self.provider}: {store.place} is gone, and what had renewed it names no origin")
         if stage is None or data is None:
             return data if stage is None else stage.document()
         record = self.records.read(data)

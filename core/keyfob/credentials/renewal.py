@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 from keyfob.credentials import timing
-from keyfob.credentials.absorbing import absorbed
+from keyfob.credentials.absorbing import absorbed, refusal_of
 from keyfob.credentials.event import unheard
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.journal import Intent, Journal, Outcome, Skew, Stage
@@ -86,7 +86,7 @@ class Renewal:
         RenewalError, StoreError, NotSignedInError, DamagedLoginError, and ConfigError for what only the user can mend.
         """
         with self._entered(), self.store.lock(wait=None if wait else 0.0):
-            record = self._found()
+            record = self._found(known)
             if record.secret is None or (record.account is not None and record.whose != known.whose):
                 return record
             return self._run(self._recovered(record), known, forced=forced)
@@ -129,13 +129,16 @@ class Renewal:
                 raise self._signed_out()
             return record_in(self.store.place, data, self._rotation)
 
-    def _found(self) -> Record:
-        """The same; where somebody signed out, an answer that was staged before is revoked first."""
+    def _found(self, known: Record) -> Record:
+        """The same; where somebody signed out, an answer that was staged before is revoked first.
+
+        Unless nobody knows for which origin it is: the issuer that is configured now is none of another's business.
+        """
         try:
             return self.current()
         except NotSignedInError:
             stage = self.store.stage()
-            if stage is not None:
+            if stage is not None and (self._shared or stage.parent == known.fingerprint):
                 self._forsake(stage.document())
             raise
 
@@ -229,7 +232,7 @@ class Renewal:
         return self._commit(record, stage)
 
     def _refused(self, record: Record, answer: Answer, journal: Journal, host: str) -> Record:
-        code = self._rotation.refusal(answer)
+        code = refusal_of(self._rotation, answer)
         if code == _WRONG_CLIENT:
             what = "this client secret" if record.reusable else "the client that it was made with"
             variable = self._rotation.variable if record.reusable else ""
@@ -281,8 +284,8 @@ class Renewal:
 
     def _forsake(self, data: Data | None) -> NoReturn:
         """Signed out meanwhile: that stays so, and what came of the renewal must not stay valid."""
-        # If it fails, nothing more can be done.
-        with contextlib.suppress(UnreachableError, UnansweredError, KeyfobError):
+        # Whatever fails, in its plugin too, nothing more can be done.
+        with contextlib.suppress(Exception):
             request = None if data is None else self._rotation.revocation(data)
             if request is not None:
                 self._send(request)
