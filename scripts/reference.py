@@ -12,7 +12,7 @@ import pluggy
 
 import keyfob.plugin
 import keyfob.plugin.oauth
-from keyfob.credentials.record import is_required
+from keyfob.credentials.records import is_required
 from keyfob.errors import KeyfobError
 from keyfob.plugin import hooks
 from keyfob.testing import contract

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from keyfob.carried import LARGEST, Carried
 from keyfob.credentials import timing
 from keyfob.credentials.ending import remove_carried
-from keyfob.credentials.record import SignsIn
+from keyfob.credentials.records import SignsIn
 from keyfob.errors import NotSignedInError, RenewalError, UsageError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from keyfob.carried import WAY
 from keyfob.credentials import timing
 from keyfob.credentials.exchange import told
-from keyfob.credentials.record import SignsIn
+from keyfob.credentials.records import SignsIn
 from keyfob.credentials.saving import save
 from keyfob.errors import (
     CarriedLoginError,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keyfob.config.snapshot import Routed
-from keyfob.credentials.record import SignsIn
+from keyfob.credentials.records import SignsIn
 from keyfob.errors import KeyfobError
 from keyfob.routing.builtin import TABLES
 from keyfob.stores.choice import SHARED

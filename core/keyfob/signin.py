@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from keyfob.credentials.ending import Revoked, revoke_replaced
 from keyfob.credentials.exchange import told
-from keyfob.credentials.record import SignsIn
+from keyfob.credentials.records import SignsIn
 from keyfob.credentials.saving import save, see_that_one_can_be_saved
 from keyfob.errors import LockedError, SignInError, UsageError
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from keyfob.credentials import timing
-from keyfob.credentials.record import SignsIn
+from keyfob.credentials.records import SignsIn
 from keyfob.credentials.renewal import failure, lost
 from keyfob.credentials.unattended import in_vain, last
 from keyfob.errors import CredentialError, DamagedLoginError, KeyfobError, OtherOriginError, PolicyError, StoreError

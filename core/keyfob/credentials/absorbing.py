@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from keyfob.credentials.exchange import Answer
     from keyfob.credentials.journal import Stage
-    from keyfob.credentials.record import Data, Record, Rotation
+    from keyfob.credentials.record import Data, Record
+    from keyfob.credentials.records import Rotation
 
 
 def absorbed(rotation: Rotation, record: Record, stage: Stage) -> Data | None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from keyfob.credentials.absorbing import absorbed
 from keyfob.credentials.credential import check_secret
 from keyfob.credentials.event import unheard
-from keyfob.credentials.record import Rotation, SignsIn, record_in, replaced_by
+from keyfob.credentials.record import record_in, replaced_by
+from keyfob.credentials.records import Rotation, SignsIn
 from keyfob.credentials.renewal import Renewal
 from keyfob.credentials.unattended import made
 from keyfob.errors import (
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     from keyfob.credentials.event import Announce
     from keyfob.credentials.exchange import Send
-    from keyfob.credentials.record import Data, Record, Records
+    from keyfob.credentials.record import Data, Record
+    from keyfob.credentials.records import Records
     from keyfob.credentials.store import Store
     from keyfob.errors import Fault
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from keyfob.credentials.event import Announce
     from keyfob.credentials.exchange import Answer, Exchange, Send
-    from keyfob.credentials.record import Data, Record, Rotation
+    from keyfob.credentials.record import Data, Record
+    from keyfob.credentials.records import Rotation
     from keyfob.credentials.store import Store
 
 PROACTIVE, UNAUTHORIZED = "proactive_expiry", "unauthorized_recovery"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from keyfob.credentials.exchange import told
 from keyfob.credentials.journal import Outcome
-from keyfob.credentials.record import SignsIn
+from keyfob.credentials.records import SignsIn
 from keyfob.credentials.saving import least, sendable
 from keyfob.errors import SignInError, StoreError
 

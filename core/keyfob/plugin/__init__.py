@@ -22,7 +22,8 @@ from keyfob.credentials.event import Event
 from keyfob.credentials.exchange import Answer, Exchange, UnansweredError, UnreachableError
 from keyfob.credentials.headers import illegal_part
 from keyfob.credentials.minting import MintingSource
-from keyfob.credentials.record import About, Data, Record, Records, Rotation, SignsIn, masked
+from keyfob.credentials.record import About, Data, Record, masked
+from keyfob.credentials.records import Records, Rotation, SignsIn
 from keyfob.credentials.signature import SigningKey, Unsigned
 from keyfob.credentials.signer import SigningSource
 from keyfob.credentials.source import CredentialSource, Signer, StaticSource

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.minting import MintingSource
-from keyfob.credentials.record import required
+from keyfob.credentials.records import required
 from keyfob.credentials.signer import SigningSource
 from keyfob.credentials.source import CredentialSource, StaticSource
 from keyfob.errors import CredentialError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import ClassVar
 
     from keyfob.credentials.credential import Credential
-    from keyfob.credentials.record import Records
+    from keyfob.credentials.records import Records
     from keyfob.credentials.signature import SigningKey, Unsigned
 
 

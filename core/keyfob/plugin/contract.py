@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from keyfob.credentials.exchange import Answer, Exchange, Send
-    from keyfob.credentials.record import Record, Records
+    from keyfob.credentials.record import Record
+    from keyfob.credentials.records import Records
     from keyfob.credentials.source import CredentialSource
 
 Options = TypeVar("Options", bound=BaseModel)

@@ -9,7 +9,7 @@ from inspect import getattr_static
 from typing import TYPE_CHECKING, cast
 
 from keyfob.credentials.credential import Credential, NotHeadersError, SecretHeaders
-from keyfob.credentials.record import Records, Rotation, SignsIn, is_required
+from keyfob.credentials.records import Records, Rotation, SignsIn, is_required
 from keyfob.credentials.source import Signer
 from keyfob.errors import KeyfobError, PluginError
 

@@ -15,7 +15,7 @@ from keyfob import __version__
 from keyfob.config.builtin import Base
 from keyfob.config.places import site_folders
 from keyfob.config.schema import table_schema
-from keyfob.credentials.record import is_required
+from keyfob.credentials.records import is_required
 from keyfob.errors import PluginError
 from keyfob.lazy import lazy
 from keyfob.plugin import AuthPlugin, StaticAuth, hooks

@@ -10,7 +10,7 @@ from keyfob.cli.doctor.finding import Finding
 from keyfob.cli.leftovers import leftovers
 from keyfob.cli.times import rfc3339
 from keyfob.credentials.absorbing import absorbed
-from keyfob.credentials.record import Rotation, SignsIn
+from keyfob.credentials.records import Rotation, SignsIn
 from keyfob.errors import DamagedLoginError, KeyfobError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from keyfob.credentials.record import Rotation
+from keyfob.credentials.records import Rotation
 from keyfob.errors import DamagedLoginError, KeyfobError, UnsupportedLoginError
 from keyfob.plugin import About
 from keyfob.testing.answers import Received
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from keyfob.credentials.login import Login
-    from keyfob.credentials.record import Records
+    from keyfob.credentials.records import Records
     from keyfob.testing.contract.trial import Trial
 
 _PROCESSES: Final = 4
