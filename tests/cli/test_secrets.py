@@ -41,6 +41,24 @@ def test_token_as_json(lab, server):
     assert json.loads(lab("token", "--format", "json").out) == found
 
 
+PRINTS = """
+import os, subprocess
+from keyfob.cli.unprinted import unprinted
+with unprinted():
+    for descriptor in (1, 2):
+        os.write(descriptor, b"a plugin")
+    subprocess.run(["sh", "-c", "echo its child; echo its child >&2 || :"])
+print("the token")
+"""
+
+
+@pytest.mark.slow
+def test_where_stderr_is_closed_what_a_plugin_prints_goes_nowhere():
+    """Stdout is for the token alone."""
+    closing = ["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, PRINTS]
+    assert subprocess.run(closing, stdout=subprocess.PIPE, check=True, timeout=60).stdout == b"the token\n"
+
+
 def expiring(monkeypatch, credential):
     monkeypatch.setattr(Provider, "credential", lambda self: credential)
 

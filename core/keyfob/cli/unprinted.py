@@ -14,16 +14,30 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def unprinted() -> Iterator[None]:
     """Send what is written to descriptor 1 meanwhile, by this process or its children, to stderr."""
-    try:
-        kept = os.dup(1)
-    except OSError:  # the caller has closed it: nobody reads what would come there
-        yield
+    with _elsewhere() as other:
+        try:
+            kept = os.dup(1)
+        except OSError:  # the caller has closed it: nobody reads what would come there
+            yield
+            return
+        os.dup2(other, 1)
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+@contextlib.contextmanager
+def _elsewhere() -> Iterator[int]:
+    """Descriptor 2; where the caller has closed that, one that leads nowhere, for 2 would be the copy of 1."""
+    if sys.__stderr__ is not None:
+        yield 2
         return
-    os.dup2(2, 1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        yield
+        yield nowhere
     finally:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.close(nowhere)
