@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from keyfob.clients.origin import Origin
+from keyfob.clients.origin import PORTS, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class _Network:
@@ -31,7 +29,7 @@ class _Network:
         transport = self._by_origin.get(key)
         if transport is None:
             scheme = url.scheme.replace("ws", "http")
-            origin = Origin(scheme, url.raw_host.decode(), url.port or _DEFAULT_PORTS.get(scheme, 0))
+            origin = Origin(scheme, url.raw_host.decode(), url.port or PORTS.get(scheme, 0))
             transport = self._by_origin[key] = self._reach(origin)
         return transport
 

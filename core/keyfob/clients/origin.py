@@ -13,7 +13,8 @@ from keyfob.lazy import lazy
 
 # A WebSocket is opened by an HTTP request (RFC 6455, section 1.3): its origin is that request's.
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
-_PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443}
+"""The port of each scheme, where none is named."""
 # What httpx and httpx2 leave as it is in a path, besides letters, digits and `_.-~`.
 _UNQUOTED = "!$%&'()*+,/:;=@[\\]^|"
 _DECODINGS = 8  # nobody decodes more often by accident
@@ -31,13 +32,13 @@ class Origin:
     def of(cls, url: str) -> Origin:
         """The origin of a URL. Raises ValueError that says what is wrong with it and repeats nothing secret."""
         parts = _split(url)
-        if parts.scheme not in _PORTS:
+        if parts.scheme not in PORTS:
             raise ValueError("must begin with https:// or http://")
         return _origin(parts)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}" + ("" if self.port == _PORTS[self.scheme] else f":{self.port}")
+        return f"{self.scheme}://{host}" + ("" if self.port == PORTS[self.scheme] else f":{self.port}")
 
     @lazy
     def loopback(self) -> bool:
@@ -78,7 +79,7 @@ class BaseUrl:
     def parse(cls, text: str) -> BaseUrl:
         """The parts of a base URL. Raises ValueError that says what is wrong with it and repeats nothing secret."""
         parts = _split(text)
-        if parts.scheme not in _PORTS:
+        if parts.scheme not in PORTS:
             raise ValueError("must begin with https:// or http://")
         if "@" in parts.netloc:
             raise ValueError("must not hold a user name or password; a key belongs in env_key or http_headers")
@@ -145,7 +146,7 @@ def _origin(parts: SplitResult) -> Origin:
         raise ValueError("has a port that is no number from 0 to 65535") from None
     if scheme is None or not parts.hostname:
         raise ValueError("has no host")
-    return Origin(scheme, _ascii_host(parts.hostname), _PORTS[scheme] if port is None else port)
+    return Origin(scheme, _ascii_host(parts.hostname), PORTS[scheme] if port is None else port)
 
 
 def _ascii_host(host: str) -> str:
