@@ -130,7 +130,7 @@ def device(scene: Scene) -> object:
 
 def program(scene: Scene) -> object:
     """By a program, whose next token is another."""
-    sign_in(scene.provider, "client-credentials")
+    sign_in(scene.provider, "client_credentials")
     first = scene.token()
     scene.clock.now += 7200
     return first != scene.token()

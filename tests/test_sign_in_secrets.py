@@ -76,7 +76,7 @@ WAYS = {
     "ChatGPT, device": ("chatgpt", "device"),
     "OAuth, browser": ("sso", "browser"),
     "OAuth, device": ("sso", "device"),
-    "OAuth, program": ("robot", "client-credentials"),
+    "OAuth, program": ("robot", "client_credentials"),
 }
 # Way, an endpoint that can fail, and which secrets it is sent.
 ENDPOINTS = [

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WAYS = {
     "browser": ("in the browser", None),
     "device": ("by a code on another device", "--device-auth"),
-    "client-credentials": ("as a program, with a client secret", None),
+    "client_credentials": ("as a program, with a client secret", None),
     "api-key": ("with an API key", "--with-api-key"),
     "access-token": ("with an access token", "--with-access-token"),
 }

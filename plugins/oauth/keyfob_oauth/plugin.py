@@ -22,13 +22,10 @@ from keyfob.plugin import (
     hookimpl,
 )
 from keyfob_oauth import login
-from keyfob_oauth.options import Options
+from keyfob_oauth.options import BROWSER, DEVICE, PROGRAM, Options
 
 if TYPE_CHECKING:
     from keyfob.plugin.oauth import Client
-
-# The ways to sign in, as core names them.
-BROWSER, DEVICE, PROGRAM = "browser", "device", "client-credentials"
 
 
 class OAuthLogins:
