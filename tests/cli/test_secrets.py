@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shlex
@@ -13,6 +14,8 @@ import time
 import pytest
 
 from keyfob.cli import exec as exec_command
+from keyfob.cli.secret import agreed
+from keyfob.cli.terminal import Terminal
 from keyfob.cli.times import rfc3339
 from keyfob.credentials.credential import Credential
 from keyfob.providers import Provider
@@ -57,6 +60,16 @@ def test_where_stderr_is_closed_what_a_plugin_prints_goes_nowhere():
     """Stdout is for the token alone."""
     closing = ["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, PRINTS]
     assert subprocess.run(closing, stdout=subprocess.PIPE, check=True, timeout=60).stdout == b"the token\n"
+
+
+@pytest.mark.parametrize(("typed", "yes"), [(b"YES\n", True), (b"\xff\n", False), (b"", False)])
+def test_a_question_is_answered_whatever_is_typed_and_wherever_stderr_goes(monkeypatch, typed, yes):
+    """A person without a screen may still say yes; bytes that are no text, and nothing at all, are a no."""
+    stdin = io.TextIOWrapper(io.BytesIO(typed), encoding="utf-8")
+    monkeypatch.setattr(stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert agreed("Replace it?", Terminal(environ={})) is yes
 
 
 def expiring(monkeypatch, credential):

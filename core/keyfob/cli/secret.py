@@ -11,7 +11,7 @@ from keyfob.errors import IllegalHeaderError, MissingCredentialError
 if TYPE_CHECKING:
     from keyfob.cli.terminal import Terminal
 
-# Bytes. No key or token is as large.
+# Bytes. No key or token is this large.
 _LARGEST = 64 * 1024
 
 
@@ -34,12 +34,11 @@ def typing() -> bool:
 
 
 def agreed(question: str, terminal: Terminal) -> bool:
-    """Whether the person at stdin says yes; nobody there is a no."""
-    if not typing():
+    """Whether the person at stdin says yes; nobody there is a no, and whoever goes away says no too."""
+    try:
+        return typing() and terminal.ask(f"{question} [y/N] ").lower() in {"y", "yes"}
+    except KeyboardInterrupt:
         return False
-    terminal.err.write(f"{question} [y/N] ")
-    terminal.err.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _typed(prompt: str) -> str:
