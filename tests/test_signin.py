@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import keyfob_openai.sign_in
-from keyfob.credentials.journal import Intent, Journal, Outcome, Skew, Stage
+from keyfob.credentials.journal import Intent, Journal, Skew, Stage
+from keyfob.credentials.outcome import Outcome
 from keyfob.errors import DamagedLoginError, LockedError, PolicyError, SignInError, StoreError, UsageError
 from keyfob.signin import sign_in
 from keyfob.stores.file import FileStore

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from keyfob.credentials import timing
 from keyfob.credentials.records import SignsIn
-from keyfob.credentials.renewal import failure, lost
 from keyfob.credentials.unattended import in_vain, last
 from keyfob.errors import CredentialError, DamagedLoginError, KeyfobError, OtherOriginError, PolicyError, StoreError
 from keyfob.plugin.contract import State
 
 if TYPE_CHECKING:
-    from keyfob.credentials.journal import Outcome
     from keyfob.credentials.login import Login
+    from keyfob.credentials.outcome import Outcome
     from keyfob.credentials.record import About, Record
 
 # The words of `keyfob status`: each state a login can be in. docs/logins.md says what to do in each.
@@ -169,9 +168,9 @@ def _expired(login: Login, record: Record, found: Standing) -> Standing:
 
 def _failed(login: Login, outcome: Outcome, found: Standing) -> Standing:
     """The same with what came of the last try to renew it: the end, or a failure that may pass."""
-    problem = failure(outcome, login.provider, login.command)
+    problem = outcome.error(login.provider, login.command)
     if outcome.permanent:
-        state = INTERRUPTED if lost(outcome) else REFUSED
+        state = INTERRUPTED if outcome.lost else REFUSED
         return replace(found, state=state, usable=found.state == PRESENT, problem=problem, hint=login.command)
     hint = outcome.hint or f"keyfob check {login.provider} tries again"
     return _tried(outcome, replace(found, problem=problem, hint=hint))

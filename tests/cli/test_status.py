@@ -10,7 +10,8 @@ import pytest
 from keyring.errors import KeyringLocked
 
 from keyfob.cli.times import span
-from keyfob.credentials.journal import Intent, Journal, Outcome
+from keyfob.credentials.journal import Intent, Journal
+from keyfob.credentials.outcome import Outcome
 from keyfob.host import Host
 from keyfob.testing.issuer import Issuer
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.credentials.exchange import Answer, json_object
-from keyfob.credentials.journal import Intent, Journal, Outcome, Skew, Stage
+from keyfob.credentials.journal import Intent, Journal, Skew, Stage
+from keyfob.credentials.outcome import Outcome
 
 FULL = Journal(
     Intent("f1", attempt=2, sent=True, at=5.0, refused="invalid_grant"),

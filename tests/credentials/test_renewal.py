@@ -10,7 +10,8 @@ import pytest
 from tests.credentials.worlds import LIFE, REFUSED, Logins, World
 
 from keyfob.credentials.exchange import Answer, UnansweredError, UnreachableError
-from keyfob.credentials.journal import Intent, Journal, Outcome, Stage
+from keyfob.credentials.journal import Intent, Journal, Stage
+from keyfob.credentials.outcome import Outcome
 from keyfob.errors import (
     ConfigError,
     DamagedLoginError,

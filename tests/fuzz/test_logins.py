@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from keyfob.config.places import Places
 from keyfob.credentials.exchange import Answer, Exchange, UnansweredError, UnreachableError
-from keyfob.credentials.journal import Intent, Journal, Outcome, Stage
+from keyfob.credentials.journal import Intent, Journal, Stage
+from keyfob.credentials.outcome import Outcome
 from keyfob.credentials.renewal import Renewal
 from keyfob.errors import KeyfobError
 from keyfob.host import Host

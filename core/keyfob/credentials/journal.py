@@ -10,11 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from keyfob.credentials.exchange import json_object
+from keyfob.credentials.outcome import Outcome  # noqa: TC001  # pydantic looks for it
 
-# A time to wait that lies further ahead is not believed: a clock was wrong when it was written. Seconds.
-LONGEST_WAIT = 600.0
-# After a failure that may pass, this long to the next try, doubled with each. Seconds.
-_FIRST_WAIT, _LAST_WAIT = 1.0, 60.0
 # No time lies so far ahead, in seconds since the epoch.
 _LATEST = 10.0**12
 
@@ -41,43 +38,6 @@ class Intent:
             return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.at))
         except (OverflowError, ValueError, OSError):
             return "an unknown time"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a renewal, or of a sign-in without anybody, for all who would try the same.
-
-    fingerprint: of the state of the record, or of the attempt. permanent: it holds for exactly this state. code: the
-    issuer's error code, or a word of ours. message: of a renewal it names no provider, for several may share the
-    record. at: when. not_before: nobody tries again before that; both in seconds since the epoch. failures: how many
-    there were in a row. hint: what to do, where that does not follow from the code.
-    """
-
-    fingerprint: str
-    code: str
-    message: str
-    at: float
-    permanent: bool = False
-    not_before: float = 0.0
-    failures: int = 1
-    hint: str | None = None
-
-    @classmethod
-    def of_failure(
-        cls, before: Outcome | None, fingerprint: str, code: str, message: str, now: float, retry_after: float | None
-    ) -> Outcome:
-        """One that may pass. before: the last outcome; each of the same in a row doubles the wait.
-
-        retry_after: what the issuer wants, in seconds.
-        """
-        failures = before.failures + 1 if before and before.fingerprint == fingerprint else 1
-        wait = max(retry_after or 0.0, min(_FIRST_WAIT * 2 ** min(failures - 1, 10), _LAST_WAIT))
-        not_before = now + min(wait, LONGEST_WAIT)
-        return cls(fingerprint, code, message, now, not_before=not_before, failures=failures)
-
-    def waits(self, now: float) -> bool:
-        """Whether nobody should try now; a time beyond all reason does not count."""
-        return now < self.not_before <= now + LONGEST_WAIT
 
 
 @dataclass(frozen=True, slots=True)

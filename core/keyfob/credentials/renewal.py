@@ -17,15 +17,13 @@ from keyfob.credentials import timing
 from keyfob.credentials.absorbing import absorbed, refusal_of
 from keyfob.credentials.event import unheard
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
-from keyfob.credentials.journal import Intent, Journal, Outcome, Skew, Stage
+from keyfob.credentials.journal import Intent, Journal, Skew, Stage
+from keyfob.credentials.outcome import EXPIRED_ON_ARRIVAL, LOST, WRONG_CLIENT, Outcome
 from keyfob.credentials.record import record_in, replaced_by
 from keyfob.errors import (
-    ConfigError,
     DamagedLoginError,
     KeyfobError,
-    LostRenewalError,
     NotSignedInError,
-    RefusedError,
     RenewalError,
     StoreError,
 )
@@ -45,9 +43,6 @@ SECOND_LOOK = 2.0
 _LOOK_EVERY = 0.05
 # A clock that is further off than a time zone can be says nothing about another. Seconds.
 _LARGEST_SKEW = 86_400.0
-_LOST = "renewal-interrupted"
-_STILLBORN = "expired-on-arrival"
-_WRONG_CLIENT = "invalid_client"  # RFC 6749, section 5.2
 
 _here = threading.local()
 
@@ -157,7 +152,7 @@ class Renewal:
             raise self._failure(outcome)
 
     def _failure(self, outcome: Outcome) -> KeyfobError:
-        return failure(outcome, self.provider, self._command)
+        return outcome.error(self.provider, self._command)
 
     # What an earlier renewal left
 
@@ -234,7 +229,7 @@ class Renewal:
 
     def _refused(self, record: Record, answer: Answer, journal: Journal, host: str) -> Record:
         code = refusal_of(self._rotation, answer)
-        if code == _WRONG_CLIENT:
+        if code == WRONG_CLIENT:
             what = "this client secret" if record.reusable else "the client that it was made with"
             variable = self._rotation.variable if record.reusable else ""
             hint = f"export {variable}=… anew" if variable else None
@@ -301,7 +296,8 @@ class Renewal:
         if 0 < skew < _LARGEST_SKEW:
             return replace(journal, skew=Skew(record.fingerprint, skew))
         message = "the issuer gave a login that had already expired"
-        hold = Outcome(record.fingerprint, _STILLBORN, message, stage.at, not_before=stage.at + timing.STILLBORN_HOLD)
+        not_before = stage.at + timing.EXPIRED_ON_ARRIVAL_HOLD
+        hold = Outcome(record.fingerprint, EXPIRED_ON_ARRIVAL, message, stage.at, not_before=not_before)
         return replace(journal, outcome=hold)
 
     # The outcome
@@ -328,7 +324,7 @@ class Renewal:
         if changed:
             return changed
         intent = self._intent(record)
-        code, what = _LOST, f"the renewal of this login was interrupted at {intent.since}, its answer is lost"
+        code, what = LOST, f"the renewal of this login was interrupted at {intent.since}, its answer is lost"
         if intent.refused and intent.attempt == 1:
             code, what = intent.refused, f"its issuer refused to renew the login ({intent.refused})"
         outcome = Outcome(record.fingerprint, code, what, self._clock(), permanent=True)
@@ -346,22 +342,6 @@ class Renewal:
                     return current
             self._sleep(_LOOK_EVERY)
         return None
-
-
-def failure(outcome: Outcome, provider: str, command: str) -> KeyfobError:
-    """The error that says what came of a renewal. command: what signs in to that provider."""
-    message = f"{provider}: {outcome.message}"
-    if outcome.code == _WRONG_CLIENT:
-        return ConfigError(message, hint=outcome.hint or f"keyfob explain {provider}")
-    if not outcome.permanent:
-        return RenewalError(message, hint="try again in a moment")
-    kind = LostRenewalError if lost(outcome) else RefusedError
-    return kind(message, hint=command)
-
-
-def lost(outcome: Outcome) -> bool:
-    """Whether a renewal broke off and its answer is gone, rather than that it was refused."""
-    return outcome.code == _LOST
 
 
 def _renewed_here() -> set[int]:

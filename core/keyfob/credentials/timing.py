@@ -23,7 +23,7 @@ FORCED_EVERY = 600.0
 # A replacement that failed while the old credential was still good is not tried with each request. Seconds.
 RETRY_AFTER = 5.0
 # One that was already expired when it came is not renewed again before that. Seconds.
-STILLBORN_HOLD = 60.0
+EXPIRED_ON_ARRIVAL_HOLD = 60.0
 
 
 # Where in the window this process renews, so that not all do so at once; 1 is the earliest.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.exchange import told
-from keyfob.credentials.journal import Outcome
+from keyfob.credentials.outcome import Outcome
 from keyfob.credentials.records import SignsIn
 from keyfob.credentials.saving import least, sendable
 from keyfob.errors import SignInError, StoreError
