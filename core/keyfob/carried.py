@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import CarriedLoginError
-from keyfob.stores.file import parsed
+from keyfob.strict_json import parsed
 
 if TYPE_CHECKING:
     from keyfob.credentials.record import Data

@@ -263,7 +263,7 @@ def test_a_login_that_changes_at_the_last_moment_stays(openai, monkeypatch):
 
 def test_a_login_that_cannot_be_removed_is_refused_all_the_same(openai, monkeypatch):
     """The error says which rule it breaks, and why it is still there."""
-    monkeypatch.setattr("keyfob.stores.file.DEADLINE", 0.0)
+    monkeypatch.setattr("keyfob.stores.sidecar.DEADLINE", 0.0)
     managed(openai, RULE)
     path = store(openai, chatgpt())
     with FileStore(path).lock():

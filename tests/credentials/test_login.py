@@ -103,7 +103,7 @@ class TestSave:
 
     def test_it_waits_for_a_renewal(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """And writes nothing while another process holds the lock."""
-        monkeypatch.setattr("keyfob.stores.file.DEADLINE", 0.01)
+        monkeypatch.setattr("keyfob.stores.sidecar.DEADLINE", 0.01)
         with world.store.lock(), pytest.raises(LockedError):
             save(world.login(), NEW)
         assert world.disk["access"] == "A1"
@@ -235,7 +235,7 @@ class TestRemove:
 
     def test_it_waits_for_a_renewal(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """A place that stays locked is told, not raised."""
-        monkeypatch.setattr("keyfob.stores.file.DEADLINE", 0.01)
+        monkeypatch.setattr("keyfob.stores.sidecar.DEADLINE", 0.01)
         with world.store.lock():
             done = sign_out(world.login(), [world.store])
         assert [type(error) for error in done.failed] == [LockedError]

@@ -19,7 +19,7 @@ import keyfob.httpx
 from keyfob import Host
 from keyfob.config.places import Places
 from keyfob.errors import KeyfobError
-from keyfob.stores import file
+from keyfob.stores import sidecar
 
 warnings.simplefilter("ignore", DeprecationWarning)  # it is known that this process forks with threads
 
@@ -107,7 +107,7 @@ class Round:
 def main() -> None:
     for line in sys.stdin:
         options = json.loads(line)
-        file.DEADLINE = options.pop("deadline", file.DEADLINE)
+        sidecar.DEADLINE = options.pop("deadline", sidecar.DEADLINE)
         print(json.dumps(Round(options.pop("home")).run(**options)), flush=True)
 
 

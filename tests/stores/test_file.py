@@ -16,8 +16,11 @@ import pytest
 from keyfob.credentials.journal import Intent, Journal, Stage
 from keyfob.errors import DamagedLoginError, LockedError, StoreError
 from keyfob.stores import file as file_module
-from keyfob.stores import private
-from keyfob.stores.file import STAGE_SIZE, FileStore, codex_locks, is_mount_point
+from keyfob.stores import mounts as mounts_module
+from keyfob.stores import private, sidecar
+from keyfob.stores.file import FileStore, codex_locks
+from keyfob.stores.mounts import is_mount_point, mounts
+from keyfob.stores.sidecar import STAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -410,6 +413,16 @@ class TestPreparing:
         assert is_mount_point("/proc")
         assert not is_mount_point(path)
 
+    def test_names_of_mount_points(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The list has blanks and the like as digits; they are the letters that a path has."""
+        listed = Path(f"{path}.list")
+        listed.write_text("31 1 8:2 / /my\\040disk/a\\134b\\011\\012c rw - nfs4 host:/ rw\n", "utf-8")
+        monkeypatch.setattr(mounts_module, "_LIST", str(listed))
+        assert mounts() == [("/my disk/a\\b\t\nc", "nfs4")]
+        assert is_mount_point("/my disk/a\\b\t\nc")
+        listed.unlink()
+        assert mounts() == []
+
 
 class TestReplacing:
     def test_what_is_left_of_the_login_before_is_no_failure(self, path: str) -> None:
@@ -591,13 +604,13 @@ class TestLockOfALink:
     def test_it_leads_elsewhere_once_it_is_had(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """What it leads to by then is locked."""
         put(path, AS_CODEX)
-        locked = file_module.locked
+        locked = sidecar.locked
 
         def late(name: str, **how: Any) -> Any:
             if not os.path.islink(path):
                 self.to_elsewhere(path)
             return locked(name, **how)
 
-        monkeypatch.setattr(file_module, "locked", late)
+        monkeypatch.setattr(sidecar, "locked", late)
         with FileStore(path).lock(), pytest.raises(LockedError), FileStore(os.path.realpath(path)).lock(wait=0):
             pass

@@ -260,7 +260,7 @@ class TestCodex:
 
     def test_held_by_codex(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """While Codex writes, keyfob waits; if it never ends, the error names the lock."""
-        monkeypatch.setattr("keyfob.stores.file._WRITERS", 0.02)
+        monkeypatch.setattr("keyfob.stores.sidecar._WRITERS", 0.02)
         store = FileStore(str(tmp_path / "auth.json"), writers=codex_locks(str(tmp_path)))
         with (tmp_path / "auth.json.lock").open("w") as theirs:
             fcntl.flock(theirs, fcntl.LOCK_EX)

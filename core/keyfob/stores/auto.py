@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from keyfob.errors import DamagedLoginError, StoreError
 from keyfob.stores.entry import NoKeyringError, TooLargeError
-from keyfob.stores.file import BEFORE
+from keyfob.stores.sidecar import BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

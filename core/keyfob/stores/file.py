@@ -2,48 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import math
 import os
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
-from keyfob.credentials.journal import Journal, Stage
 from keyfob.errors import DamagedLoginError, Fault, StoreError
 from keyfob.stores import private
-from keyfob.stores.locks import DEADLINE, locked
+from keyfob.stores.mounts import is_mount_point
+from keyfob.stores.sidecar import BEFORE, LARGEST, STAGE_SIZE, Sidecar, as_store_errors
+from keyfob.strict_json import parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from keyfob.credentials.record import Data
 
-# Bytes. No login is as large.
-LARGEST = 2**20
-# Bytes that are put by for an issuer's answer before a secret is spent.
-STAGE_SIZE = 64 * 1024
-# What may be left when a new login is stored, for messages.
-BEFORE = "what was known of the login before"
-# Seconds to wait for another program that writes the same record; keyfob itself holds these locks under a second.
-_WRITERS = 10.0
-
-
-def parsed(text: str, *, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
-    """The value that a record's JSON is. Raises ValueError, RecursionError.
-
-    Not every number that Python takes could be written again: NaN, Infinity and what is as large are not JSON. pairs:
-    makes each object of its fields, in order.
-    """
-    return json.loads(text, parse_float=_finite, parse_constant=_finite, object_pairs_hook=pairs)
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("no number of JSON")
-    return value
+_MOUNT_THE_FOLDER = "mount the folder that it is in instead"
 
 
 def codex_locks(codex_home: str) -> list[tuple[str, int]]:
@@ -51,134 +27,7 @@ def codex_locks(codex_home: str) -> list[tuple[str, int]]:
     return [(os.path.join(codex_home, "auth.lock"), 0o644), (os.path.join(codex_home, "auth.json.lock"), 0o600)]
 
 
-class Aside:
-    """What lies beside a record: the lock, the journal and the stage of its renewal.
-
-    path: of the record, or where it would be. What lies beside it lies beside the file that it is a link to: whoever
-    comes by another link meets the same lock. warn: told of what is amiss and keeps nothing from being done.
-    """
-
-    def __init__(self, path: str, writers: Sequence[tuple[str, int]], warn: Callable[[Fault], None]) -> None:
-        self.path = path
-        self._writers = writers
-        self._warn = warn
-
-    @property
-    def base(self) -> str:
-        """The record's real path, now: somebody may make a link of it, or point it elsewhere, while we run."""
-        return os.path.realpath(self.path)
-
-    def _beside(self, name: str) -> str:
-        return f"{self.base}.keyfob.{name}"
-
-    @property
-    def _journal(self) -> str:
-        return self._beside("journal")
-
-    @property
-    def _stage(self) -> str:
-        return self._beside("stage")
-
-    @property
-    def _prepared(self) -> str:
-        return self._beside("stage.new")
-
-    @property
-    def _new(self) -> str:
-        """The next record or journal: a file of which there is one, so that no killed process leaves more behind."""
-        return self._beside("new")
-
-    @contextlib.contextmanager
-    def lock(self, *, wait: float | None = None) -> Iterator[None]:
-        """See `Store.lock`. Makes the folder, for the first login comes before it.
-
-        First the place that the path names, then what a link there leads to: whoever comes by the path is kept out
-        whatever becomes of the link meanwhile, and whoever comes by another link too.
-        """
-        folder, name = os.path.split(self.path)
-        place, taken = os.path.join(os.path.realpath(folder), name), set[str]()
-        wait = DEADLINE if wait is None else wait
-        with contextlib.ExitStack() as held:
-            while place not in taken:
-                with _told(place, "kept"):
-                    private.make_folder(os.path.dirname(place))
-                held.enter_context(locked(f"{place}.keyfob.lock", wait=wait, like=place))
-                taken.add(place)
-                place = self.base  # now: it may have been pointed elsewhere while we waited
-            yield
-
-    def unlock(self) -> None:
-        """See `Store.unlock`."""
-
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """See `Store.writing`."""
-        with contextlib.ExitStack() as held:
-            for path, mode in self._writers:
-                held.enter_context(locked(path, wait=_WRITERS, mode=mode, signed=False, like=self.base))
-            yield
-
-    def journal(self) -> Journal:
-        """See `Store.journal`."""
-        with _told(self._journal, "read"):
-            text = private.read(self._journal, LARGEST)
-        return Journal() if text is None else Journal.parsed(text)
-
-    def note(self, journal: Journal) -> None:
-        """See `Store.note`. Without an intent nothing is under way that would need the prepared stage."""
-        with _told(self._journal, "written"):
-            self._replace(self._journal, journal.dumped())
-            if journal.intent is None:
-                private.remove(self._prepared)
-
-    def _replace(self, path: str, data: bytes) -> None:
-        private.write(path, data, temporary=self._new, like=self.base)
-
-    def prepare_stage(self) -> None:
-        """Put the room for a stage by."""
-        with _told(self._prepared, "written"):
-            os.close(private.create(self._prepared, like=self.base, size=STAGE_SIZE))
-
-    def stage(self) -> Stage | None:
-        """See `Store.stage`. One that is whole counts also where its writer was killed before it had its name."""
-        with _told(self._stage, "read"):
-            texts = [private.read(path, 2 * LARGEST) for path in (self._prepared, self._stage)]
-        stages = [Stage.parsed(text) for text in texts if text]
-        return next((stage for stage in stages if stage), None)
-
-    def put_stage(self, stage: Stage) -> None:
-        """Write it into the room that was put by, then give it its name: an earlier stage is there until then."""
-        with _told(self._stage, "written"):
-            flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-            private.fill(os.open(self._prepared, flags, 0o600), stage.dumped())
-            os.replace(self._prepared, self._stage)
-            private.sync_folder(self._stage)
-
-    def drop_stage(self) -> None:
-        """See `Store.drop_stage`."""
-        with _told(self._stage, "removed"):
-            for path in (self._stage, self._prepared):
-                private.remove(path)
-
-    def clear(self) -> None:
-        """See `Store.clear`."""
-        with _told(self._journal, "removed"):
-            for path in (self._stage, self._prepared, self._new, self._journal):
-                private.remove(path)
-
-    @contextlib.contextmanager
-    def tidying(self, what: str) -> Iterator[None]:
-        """Make a warning of what cannot be removed once a new login is stored. what: that, for the message.
-
-        It is in nobody's way: stage and journal count only for the very login that they name.
-        """
-        try:
-            yield
-        except (StoreError, DamagedLoginError) as error:
-            self._warn(Fault(f"{what} could not be removed: {error}", path=self.path))
-
-
-class FileStore(Aside):
+class FileStore(Sidecar):
     """One record in one file.
 
     writers: the locks under which other programs write it. warn: told once if others can read it, and what is left of
@@ -205,7 +54,7 @@ class FileStore(Aside):
 
     def read(self) -> Data | None:
         """See `Store.read`."""
-        with _told(self.path, "read"):
+        with as_store_errors(self.path, "read"):
             try:
                 text = private.read(self.path, LARGEST)
             except private.NotAFileError as error:
@@ -250,7 +99,7 @@ class FileStore(Aside):
         Half of a surrogate pair, which UTF-8 has no bytes for, stays the escape that it was.
         """
         text = json.dumps(data, indent=2, ensure_ascii=False)
-        with _told(self.path, "written"):
+        with as_store_errors(self.path, "written"):
             private.make_folder(os.path.dirname(self.base))
             self._replace(self.base, text.encode("utf-8", "backslashreplace"))
 
@@ -290,12 +139,12 @@ class FileStore(Aside):
         """Remove the record, what lies beside it, and a link to it last: it leads to what lies there."""
         there = self.drop_record()
         drop_rest()
-        with _told(self.path, "removed"):
+        with as_store_errors(self.path, "removed"):
             return private.remove(self.path) or there
 
     def drop_record(self) -> bool:
         """Remove the record alone; whether there was one."""
-        with _told(self.path, "removed"):
+        with as_store_errors(self.path, "removed"):
             return private.remove(self.base)
 
     def stamp(self) -> object:
@@ -307,15 +156,13 @@ class FileStore(Aside):
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
     def prepare(self, data: Data) -> None:
-        """See `Store.prepare`."""
-        del data  # a file has room for what fits into a stage
+        """See `Store.prepare`. A file has room for what fits into a stage."""
         self._see_that_it_can_be_replaced()
         self.prepare_stage()
 
     def probe(self, size: int) -> None:
         """See `Store.probe`. As much room as a stage has is more than any login needs."""
-        del size
-        with _told(self.path, "written"):
+        with as_store_errors(self.path, "written"):
             private.make_folder(os.path.dirname(self.base))
             os.close(private.create(self._new, like=self.base, size=STAGE_SIZE))
             private.remove(self._new)
@@ -324,34 +171,9 @@ class FileStore(Aside):
 
     def _see_that_it_can_be_replaced(self) -> None:
         base = self.base
-        with _told(self.path, "read"):
+        with as_store_errors(self.path, "read"):
             owner = os.stat(base).st_uid
         if sys.platform != "win32" and os.geteuid() not in (0, owner):
             raise StoreError(f"{self.path} belongs to another user: nothing new could be kept there")
         if is_mount_point(base):
             raise StoreError(f"{self.path} is a mount point, which cannot be replaced", hint=_MOUNT_THE_FOLDER)
-
-
-_MOUNT_THE_FOLDER = "mount the folder that it is in instead"
-
-
-def is_mount_point(path: str) -> bool:
-    """Whether something is mounted there; a bind mount of the same file system shows only in the kernel's own list."""
-    if os.path.ismount(path):
-        return True
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-            mounted = [line.split(" ", 5)[4] for line in lines]
-    except OSError:
-        return False
-    return path.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012") in mounted
-
-
-@contextlib.contextmanager
-def _told(path: str, done: str) -> Iterator[None]:
-    """Turn the system's errors into ours: what could not be done with which path, and why."""
-    try:
-        yield
-    except OSError as error:
-        message = f"{error.filename2 or error.filename or path} cannot be {done}: {error.strerror}"
-        raise StoreError(message, hint="keyfob doctor") from error

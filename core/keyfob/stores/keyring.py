@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from keyfob.credentials.journal import Journal, Stage
 from keyfob.errors import DamagedLoginError, StoreError
 from keyfob.stores.entry import Name, entry
-from keyfob.stores.file import BEFORE, Aside, parsed
+from keyfob.stores.sidecar import BEFORE, Sidecar
+from keyfob.strict_json import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _ROOM = 512
 
 
-class KeyringStore(Aside):
+class KeyringStore(Sidecar):
     """One record in one entry.
 
     plain: the file that the record would be in. Lock and journal lie beside that, so both stores of a record have the

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from keyfob.cli.doctor.finding import Finding
 from keyfob.errors import KeyfobError
+from keyfob.stores.mounts import mounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -98,12 +99,7 @@ def file_system(session: Session) -> Iterator[Finding]:
 
 def _file_system_of(path: str) -> str:
     """The type of the file system that holds `path`, as the kernel names it; "" where it does not say."""
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-            mounts = [(line.split(" ")[4], line.partition(" - ")[2].split(" ")[0]) for line in lines]
-    except OSError:
-        return ""
-    held = [(point, kind) for point, kind in mounts if os.path.join(path, "").startswith(os.path.join(point, ""))]
+    held = [(point, kind) for point, kind in mounts() if os.path.join(path, "").startswith(os.path.join(point, ""))]
     return max(held, key=lambda one: len(one[0]), default=("", ""))[1]
 
 
