@@ -66,6 +66,11 @@ class UsageError(KeyfobError):
     exit_code = EXIT_USAGE
 
 
+def at(path: str | None, line: int | None, column: int | None = None, *, nowhere: str = "-c") -> str:
+    """`file:line:column`, as far as they are known. nowhere: in place of no file, by default the command line."""
+    return ":".join(str(part) for part in (path or nowhere, line, column) if part is not None)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing wrong in a configuration file: where it is, what it is, and what to write instead."""
@@ -81,8 +86,7 @@ class Fault:
     @property
     def place(self) -> str:
         """`file:line:column`, as far as they are known."""
-        parts = [self.path or "configuration", self.line, self.column]
-        return ":".join(str(part) for part in parts if part is not None)
+        return at(self.path, self.line, self.column, nowhere="configuration")
 
     def __str__(self) -> str:
         subject = ".".join(part for part in (self.provider and f"model_providers.{self.provider}", self.key) if part)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from keyfob.cli.leftovers import unclaimed
 from keyfob.cli.logins import logins
 from keyfob.cli.text import Cell, homely
-from keyfob.errors import EXIT_OK, EXIT_REFUSED, ConfigError, KeyfobError, UsageError
+from keyfob.errors import EXIT_OK, EXIT_REFUSED, ConfigError, KeyfobError, UsageError, at
 
 if TYPE_CHECKING:
     import argparse
@@ -226,6 +226,4 @@ def _set_at(session: Session) -> str:
     from keyfob.config.entries import place
 
     path, line = place(session.host.configuration.layers, (_KEY,))
-    if path is None:
-        return ""
-    return f" ({path}:{line})" if line else f" ({path})"
+    return "" if path is None else f" ({at(path, line)})"

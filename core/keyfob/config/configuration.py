@@ -17,7 +17,7 @@ from keyfob.config.faults import meant, toml, toml_key, wrongs
 from keyfob.config.layers import TOO_DEEP, KeyPath, Layer, merge
 from keyfob.config.models import CommandTable, KeyfobFile, KeyfobTable, ProviderEntry, Requirements
 from keyfob.config.policy import Policy, Rule
-from keyfob.errors import ConfigError, Fault, UnknownProviderError
+from keyfob.errors import ConfigError, Fault, UnknownProviderError, at
 from keyfob.lazy import lazy
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ class Configuration:
         """What has to be the value of that key; None where nothing says so. Raises ConfigError if a layer differs."""
         required = getattr(self._requirement, key)
         if required is not None and self._data.get(key, required) != required:
-            path, line = place(self._requirements, (key,))
-            message = f"contradicts {key} = {toml(required)}, which {path}:{line} requires"
+            where = at(*place(self._requirements, (key,)))
+            message = f"contradicts {key} = {toml(required)}, which {where} requires"
             raise ConfigError.of([fault_at(self.layers, (key,), message, "remove it, or write the same")])
         return required
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from keyfob.config.faults import dotted, meant, toml_key, wrongs
-from keyfob.errors import Fault
+from keyfob.errors import Fault, at
 from keyfob.lazy import lazy
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Setting:
     @property
     def place(self) -> str:
         """`file:line`, or `-c` for a value of the command line."""
-        return "-c" if self.path is None else self.path if self.line is None else f"{self.path}:{self.line}"
+        return at(self.path, self.line)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from keyfob.config.faults import toml
-from keyfob.errors import ConfigError, PolicyError
+from keyfob.errors import ConfigError, PolicyError, at
 from keyfob.lazy import lazy
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Rule:
     @property
     def place(self) -> str:
         """`file:line`, or `-c`."""
-        return "-c" if self.path is None else self.path if self.line is None else f"{self.path}:{self.line}"
+        return at(self.path, self.line)
 
     @property
     def removes(self) -> bool:
