@@ -25,7 +25,7 @@ if sys.platform == "win32":
         """For `with`."""
 
         def __init__(self, descriptor: int) -> None:
-            del descriptor  # there is one console
+            pass  # there is one console
 
         def __enter__(self) -> Self:
             return self

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class Kind(Enum):
@@ -141,33 +141,38 @@ def zsh(commands: Sequence[Words]) -> str:
 
 def _filled(script: str, commands: Sequence[Words], pattern: str) -> str:
     """The script with its cases filled in: what follows an option that takes a value, and what follows a command."""
-    after_option = [
-        f"        {pattern.format(' | '.join(_quoted(f'{words.command} {name}') for name in option.names))} "
-        f"{_set(option.values)} ;;"
-        for words in commands
-        for option in words.options
-        if option.values is not None
-    ]
-    after_option += [
-        f"        {pattern.format(' | '.join(_quoted(f'{words.command} {word}') for word in words.arguments))} "
-        f"{_set(words.second)} ;;"
-        for words in commands
-        if words.second is not None and not isinstance(words.arguments, Kind)
-    ]
+    after_options = [f"        {pattern.format(case)} {follows} ;;" for case, follows in _after_options(commands)]
+    after_commands = [f"{' ' * 16}{pattern.format(case)} {follows} ;;" for case, follows in _after_commands(commands)]
+    two = _any(words.command for words in commands if " " in words.command)
+    filled = script.replace("@VALUES@", "\n".join(after_options)).replace("@COMMANDS@", "\n".join(after_commands))
+    return filled.replace("@TWO@", two).rstrip("\n")
+
+
+def _after_options(commands: Sequence[Words]) -> Iterator[tuple[str, str]]:
+    """The options of each command that take a value, then the words that another follows; with what can follow."""
+    for words in commands:
+        for option in words.options:
+            if option.values is not None:
+                yield _any(f"{words.command} {name}" for name in option.names), _set(option.values)
+    for words in commands:
+        if words.second is not None and not isinstance(words.arguments, Kind):
+            yield _any(f"{words.command} {word}" for word in words.arguments), _set(words.second)
+
+
+def _after_commands(commands: Sequence[Words]) -> Iterator[tuple[str, str]]:
+    """No command, the words that only begin one, and each command; with what can follow."""
     names = _after("", commands)
-    after_command = [f"                {pattern.format(_quoted(''))} list={_quoted(f'{names} {_GENERAL}')} ;;"]
-    after_command += [
-        f"                {pattern.format(_quoted(word))} list={_quoted(_after(f'{word} ', commands))} ;;"
-        for word in _openings(commands)
-    ]
+    yield _quoted(""), f"list={_quoted(f'{names} {_GENERAL}')}"
+    for word in _openings(commands):
+        yield _quoted(word), f"list={_quoted(_after(f'{word} ', commands))}"
     for words in commands:
         more = [_after(f"{words.command} ", commands), *(name for option in words.options for name in option.names)]
-        after_command.append(
-            f"                {pattern.format(_quoted(words.command))} {_set(words.arguments, more)} ;;"
-        )
-    two = " | ".join(_quoted(words.command) for words in commands if " " in words.command)
-    filled = script.replace("@VALUES@", "\n".join(after_option)).replace("@COMMANDS@", "\n".join(after_command))
-    return filled.replace("@TWO@", two).rstrip("\n")
+        yield _quoted(words.command), _set(words.arguments, more)
+
+
+def _any(names: Iterable[str]) -> str:
+    """A pattern that each of them matches."""
+    return " | ".join(map(_quoted, names))
 
 
 def _after(begun: str, commands: Sequence[Words]) -> str:

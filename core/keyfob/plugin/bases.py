@@ -52,7 +52,6 @@ class StaticAuth(_Base[Options]):
 
     def open(self, provider: ProviderInfo, options: Options, context: Context) -> CredentialSource:
         """A source that asks `headers` each time."""
-        del provider
         return StaticSource(lambda: self.headers(options, context))
 
 
@@ -73,7 +72,6 @@ class _Kept(_Base[Options]):
 
     def max_age(self, options: Options) -> float | None:
         """Seconds after which a credential without `expires_at` is fetched anew; None = only after a 401."""
-        del options
         return None
 
 

@@ -74,8 +74,7 @@ class Keys:
         return Credential.bearer(record.token)
 
     def made(self, method: str, secret: str) -> Mapping[str, Any]:
-        """What is stored for an API key."""
-        del method  # there is one
+        """What is stored for an API key: there is no other method."""
         return {_KEY: secret}
 
     def about(self, record: Record) -> About:

@@ -119,7 +119,6 @@ class OpenAILogins:
 
     def lacking(self, data: Mapping[str, Any]) -> str | None:
         """A login is renewed by what is stored of it alone."""
-        del data
         return None
 
     def without_renewal(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
