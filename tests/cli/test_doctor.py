@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import time
 
@@ -16,6 +17,7 @@ from keyfob.stores.choice import places
 from keyfob.testing import Issuer
 
 from ..stores.conftest import Memory  # noqa: TID252
+from .conftest import Keyfob
 
 ENTRY = '[model_providers.p]\nname = "P"\nbase_url = "https://p.example/v1"\nrequires_openai_auth = true\n'
 KEY = {"auth_mode": "apikey", "OPENAI_API_KEY": "sk-canary-doctor"}
@@ -193,6 +195,33 @@ def test_a_secret_that_others_can_read(keyfob, name, text):
     os.chmod(path, 0o644)
     warning = ("warning", f"{path} can be read by others, and holds a secret", f"chmod 600 {path}")
     assert warning in findings(keyfob, "files")
+
+
+def test_a_path_with_a_blank_is_one_word_of_each_command(tmp_path, monkeypatch):
+    """One of them is for root, who is not to change other files."""
+    for name in ("codex", "system"):
+        (tmp_path / "my disk" / name).mkdir(parents=True)
+    keyfob = Keyfob(str(tmp_path / "my disk"))
+    os.chmod(keyfob.configure("A=1\n", ".env"), 0o644)
+    os.mkdir(f"{keyfob.home}/auth.json")
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    commands = [shlex.split(mend) for *_, mend in findings(keyfob, "files")]
+    home, dotenv = keyfob.home, f"{keyfob.home}/.env"
+    assert commands == [
+        ["ls", "-ld", home],
+        ["ls", "-ld", f"{home}/auth.json"],
+        ["chmod", "600", dotenv],
+        ["sudo", "chown", "4711", dotenv],
+        ["ls", "-l", dotenv],
+    ]
+
+
+def test_the_names_that_dotenv_cannot_set(keyfob):
+    """Neither Codex's nor keyfob's own."""
+    path = keyfob.configure("A=1\n", ".env")
+    message = f"{path} is laid over the environment, but for names that begin with CODEX_ or KEYFOB_"
+    assert findings(keyfob, "environment") == [("note", message, None)]
 
 
 def test_a_configuration_without_a_secret_may_be_read_by_all(keyfob):

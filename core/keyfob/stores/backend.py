@@ -34,8 +34,7 @@ class BackendEntry:
             return self._get(self._next) if text is None else text
 
     def write(self, text: str, *, every: bool = False) -> None:
-        """See `Entry.write`."""
-        del every  # there is one of a name
+        """See `Entry.write`. There is one of a name."""
         with self._told(text):
             if self._get(self.name.username) is not None:
                 self._backend.set_password(self.name.service, self._next, text)

@@ -1,7 +1,8 @@
 """`keyfob doctor`: look at everything that can stand between a provider and its credential; change nothing.
 
-Reads only: no command is run, no issuer asked, no refresh token spent, no keyring unlocked. JSON: {"ok", "findings":
-[{"topic", "level", "message", "mend"}]}. level: ok, note, warning or problem; mend: what to do, or null.
+Reads only: no entry's command is run, no issuer asked, no refresh token spent, no keyring unlocked; each plugin is
+loaded in a process of its own first. JSON: {"ok", "findings": [{"topic", "level", "message", "mend"}]}. level: ok,
+note, warning or problem; mend: what to do, or null.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import socket
 import stat
 import sys
 import time
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from keyfob.cli.doctor.finding import Finding
@@ -35,7 +36,7 @@ def files(session: Session) -> Iterator[Finding]:
         yield Finding("files", "note", f"{home} is not there yet; signing in makes it")
         return
     if not os.access(home, os.W_OK | os.X_OK):
-        yield Finding("files", "problem", f"{home} cannot be written: no login can be renewed", f"ls -ld {home}")
+        yield Finding("files", "problem", f"{home} cannot be written: no login can be renewed", f"ls -ld {quote(home)}")
     for path in _secret_files(home):
         yield from _private(path)
 
@@ -57,7 +58,7 @@ def _private(path: str) -> Iterator[Finding]:
             yield Finding("files", "problem", f"{path}: {error.strerror}")
         return
     if not stat.S_ISREG(found.st_mode):
-        yield Finding("files", "problem", f"{path} is not an ordinary file", f"ls -ld {path}")
+        yield Finding("files", "problem", f"{path} is not an ordinary file", f"ls -ld {quote(path)}")
     else:
         yield from _modes(path, found)
 
@@ -66,12 +67,13 @@ def _modes(path: str, found: os.stat_result) -> Iterator[Finding]:
     if sys.platform == "win32":  # there the folder's access list decides
         return
     if found.st_mode & 0o077 and _holds_secret(path):
-        yield Finding("files", "warning", f"{path} can be read by others, and holds a secret", f"chmod 600 {path}")
+        message = f"{path} can be read by others, and holds a secret"
+        yield Finding("files", "warning", message, f"chmod 600 {quote(path)}")
     if found.st_uid != os.geteuid():
         message = f"{path} belongs to another user (id {found.st_uid})"
-        yield Finding("files", "warning", message, f"sudo chown {os.geteuid()} {path}")
+        yield Finding("files", "warning", message, f"sudo chown {os.geteuid()} {quote(path)}")
     if not os.access(path, os.R_OK):
-        yield Finding("files", "problem", f"{path} cannot be read", f"ls -l {path}")
+        yield Finding("files", "problem", f"{path} cannot be read", f"ls -l {quote(path)}")
 
 
 def _holds_secret(path: str) -> bool:
@@ -151,7 +153,8 @@ def environment(session: Session) -> Iterator[Finding]:
         yield from _unset(session, name)
     dotenv = session.places.dotenv
     if os.path.exists(dotenv):
-        yield Finding("environment", "note", f"{dotenv} is laid over the environment, but for names that begin CODEX_")
+        message = f"{dotenv} is laid over the environment, but for names that begin with CODEX_ or KEYFOB_"
+        yield Finding("environment", "note", message)
 
 
 def _keys(environ: Mapping[str, str]) -> Iterator[Finding]:
