@@ -91,8 +91,8 @@ class TooLargeError(StoreError):
 def entry(name: Name) -> Entry:
     """The entry of this name, in the keyring that this machine has. Raises StoreError.
 
-    On Linux the Secret Service is asked first, unless another keyring is named: to the `keyring` library a bus that is
-    slow is none, and so it stays for the process.
+    On Linux the Secret Service is asked first, unless another keyring is named: the `keyring` library takes a slow bus
+    for a missing one, and does not look again.
     """
     if sys.platform == "linux":
         from keyfob.stores.secret_service import SecretServiceEntry

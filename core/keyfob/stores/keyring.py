@@ -146,7 +146,7 @@ class KeyringStore(Sidecar):
             self._drop_room()
 
     def _make_room(self, size: int) -> None:
-        """Write something as large, or once more the stage that is there: it is never given up for this."""
+        """Write something of that size, or once more the stage that is there: it is never given up for this."""
         place = self._stage_entry
         held = place.read()
         _put(place, held if held is not None and _stage_of(held) else "." * size)

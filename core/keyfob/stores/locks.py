@@ -128,7 +128,7 @@ _FAR = 2**20
 def _sign(descriptor: int) -> None:
     with contextlib.suppress(OSError):  # a full disk is no reason not to hold a lock
         os.lseek(descriptor, 0, os.SEEK_SET)
-        # Always as long, not cut to length: ext4 takes longer to cut a file than all else that is done under the lock.
+        # Always of one length, so never truncated: that takes ext4 longer than all else that is done under the lock.
         os.write(descriptor, f"process {os.getpid():<24}\n".encode())
 
 

@@ -28,7 +28,7 @@ _STYLES = {"ok": "green", "note": "", "warning": "yellow", "problem": "red"}
 def arguments(parser: Parser) -> None:
     """--json alone."""
     parser.add_json()
-    parser.epilog = "Reads only. exit code: 1 if there is a problem; warnings and notes are none."
+    parser.epilog = "Reads only. exit code: 1 if there is a problem; warnings and notes do not count."
 
 
 def run(options: argparse.Namespace, session: Session) -> int:
