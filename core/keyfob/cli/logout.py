@@ -1,4 +1,4 @@
-"""`keyfob logout`: make a login worthless, and remove it from every place where it may be."""
+"""`keyfob logout`: revoke a login, and remove it from every place where it may be."""
 
 from __future__ import annotations
 

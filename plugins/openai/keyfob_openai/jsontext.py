@@ -11,7 +11,7 @@ _BLANKS = " \t\n\r"  # RFC 8259, section 2
 
 
 def _finite(text: str) -> float:
-    """A number, as the store takes it: NaN, Infinity and what is as large are none."""
+    """A number, as the store takes it: not NaN, Infinity or a number too large for a float."""
     value = float(text)
     if value - value != 0:
         raise ValueError("no number of JSON")
