@@ -422,7 +422,7 @@ class TestUrls:
             ("ftp://auth.example/", "it must begin with https:// or http://"),
             ("auth.example/oauth/token", "it must begin with https:// or http://"),
             ("https://", "it has no host"),
-            ("https://auth.example:port/", "it has a port that is no number from 0 to 65535"),
+            ("https://auth.example:port/", "it has a port that is not a number from 0 to 65535"),
             ("https://auth example/", "it must not hold blanks or control characters"),
         ],
     )

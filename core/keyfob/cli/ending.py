@@ -36,7 +36,7 @@ def cleanly() -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let Ctrl-C and these signals wait for nothing: they are ignored while something short has to be finished."""
+    """Ignore Ctrl-C and these signals while something short is finished."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in [signal.SIGINT, *_SIGNALS]}
     try:
         yield

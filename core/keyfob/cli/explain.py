@@ -89,7 +89,7 @@ def _credential(found: Explanation) -> Iterator[Row]:
     for rule in found.policy:
         yield "policy", Cell(rule)
     if found.expires_at is not None:
-        yield "good until", Cell(rfc3339(found.expires_at) or "the end of all calendars")
+        yield "good until", Cell(rfc3339(found.expires_at) or "beyond the year 9999")
     elif found.state is not None:
         yield "good until", Cell("not known")
 

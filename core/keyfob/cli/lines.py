@@ -17,7 +17,7 @@ _LONGEST = 1024 * 1024
 
 
 class Lines:
-    """Makes lines of what is typed, with the keys that mend one, and nothing in them that no letter is."""
+    """Makes lines of what is typed, with the keys that mend one, and without control characters."""
 
     def __init__(self) -> None:
         self._decoded = codecs.getincrementaldecoder("utf-8")("replace").decode

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from keyfob.credentials.exchange import Exchange
 
-# Bytes. No answer of an issuer is as large.
+# Bytes. No answer of an issuer is this large.
 _LARGEST = 2**20
 # How many times as long as for a byte to wait for all of it: others wait for the lock.
 _WHOLE = 2

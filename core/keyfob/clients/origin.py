@@ -143,7 +143,7 @@ def _origin(parts: SplitResult) -> Origin:
     try:
         port = parts.port
     except ValueError:
-        raise ValueError("has a port that is no number from 0 to 65535") from None
+        raise ValueError("has a port that is not a number from 0 to 65535") from None
     if scheme is None or not parts.hostname:
         raise ValueError("has no host")
     return Origin(scheme, _ascii_host(parts.hostname), PORTS[scheme] if port is None else port)
@@ -165,7 +165,7 @@ def _address(host: str) -> str:
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
-        raise ValueError("has an IP address that is none") from None
+        raise ValueError("has an invalid IP address") from None
 
 
 def _sent(path: str) -> str:

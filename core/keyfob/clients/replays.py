@@ -26,7 +26,7 @@ class Replays:
         self._left = MAX_REPLAYS
 
     def another(self, status: int) -> bool:
-        """Whether a newer credential may bring another answer. For the last replay none may, which is announced."""
+        """Whether a newer credential may bring another answer. That there is no further replay is announced."""
         if status != UNAUTHORIZED:
             return False
         self._left -= 1

@@ -15,8 +15,8 @@ class Watch:
     """Told by the connection itself what becomes of a request (the `trace` extension of both HTTP libraries).
 
     A time-out of theirs is for one byte; who sends a byte a minute would never reach it. After `limit` seconds the
-    connection is broken off, whatever it is doing. sent: whether the first byte of the request may have left, to a
-    proxy's `CONNECT` nothing has. expired: whether it was broken off.
+    connection is broken off, whatever it is doing. sent: whether the first byte of the request may have left; a
+    proxy's `CONNECT` does not count. expired: whether it was broken off.
     """
 
     def __init__(self, limit: float) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 KeyPath = tuple[str, ...]
 
-# No configuration is as large; whatever is should be refused before it has filled the memory.
+# No configuration is this large; what is should be refused before it has filled the memory.
 LARGEST = 16 * 2**20
 TOO_DEEP = "nested too deeply to be read"
 

@@ -1,4 +1,4 @@
-"""How a sign-in speaks with the person who signs in; who is none refuses."""
+"""How a sign-in speaks with the person who signs in; where nobody is, it refuses."""
 
 from __future__ import annotations
 

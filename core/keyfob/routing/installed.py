@@ -40,7 +40,7 @@ class Declaration:
 
 
 class Installed:
-    """What the distributions in these folders declare, read when it is looked at, which most entries have nobody do.
+    """What the distributions in these folders declare, read on first use; most entries never need it.
 
     before: called with the paths that are about to be read.
     """

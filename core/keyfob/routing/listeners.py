@@ -1,7 +1,8 @@
 """Listeners: the plugins that hear of events, each in a thread of its own.
 
 So whoever announces waits for nobody, and one listener that hangs holds up neither a request nor the others; no lock
-of ours is held while one runs but by others, who do not wait for it. A thread ends when there is nothing left to hear.
+is held while a listener runs, except by threads that do not wait for it. A thread ends when there is nothing left to
+hear.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class _Listener:
             why = str(error) if isinstance(error, PluginError) else type(error).__name__
             self._deaf = True
             why = why.removeprefix(f"{self._declared}: ")
-            self._complain(f"it hears of no event: {why}", "keyfob plugins --check")
+            self._complain(f"it receives no events: {why}", "keyfob plugins --check")
         return self._hook
 
     def wait(self, deadline: float) -> None:

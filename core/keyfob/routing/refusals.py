@@ -53,7 +53,7 @@ def _of_name(declaration: Declaration) -> str | None:
 def _of_distribution(declaration: Declaration, allowed: Iterable[frozenset[str]]) -> str | None:
     distribution, folder = declaration.distribution, declaration.folder
     if not _word.fullmatch(distribution):
-        return f"`{distribution}` is no name of a distribution"
+        return f"`{distribution}` is not a valid distribution name"
     if folder and not f"{canonical(stem(folder))}-".startswith(f"{distribution}-"):
         return f"{folder} is not the folder of {distribution}"
     if any(distribution not in names for names in allowed):

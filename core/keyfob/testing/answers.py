@@ -60,8 +60,8 @@ class Answer:
     def __post_init__(self) -> None:
         """Refuse what would quietly do something else.
 
-        Raises:
-            ValueError: `after` without `hang` or `close`, both of these at once, or a status outside 200 to 599.
+        Raises ValueError for `after` without `hang` or `close`, for both of these at once, and for a status outside 200
+        to 599.
         """
         if self.hang and self.close:
             raise ValueError("an answer cannot both hang and close")
@@ -72,11 +72,7 @@ class Answer:
 
     @classmethod
     def of(cls, scripted: Scripted) -> Answer:
-        """Return the answer that a script's short form stands for (see `Scripted`).
-
-        Raises:
-            ValueError: it is none of the forms.
-        """
+        """The answer that a script's short form stands for (see `Scripted`). Raises ValueError for anything else."""
         match scripted:
             case Answer():
                 return scripted

@@ -28,17 +28,13 @@ __all__ = ["MODEL", "TEXT", "Answer", "ModelServer", "Received", "Scripted"]
 class ModelServer:
     """A model server on 127.0.0.1, for `with`, or `start()` and `stop()`.
 
-    Args:
-        port: 0 takes a free one, and keeps it for later starts.
-        answers: for an endpoint ("responses", "chat", "models") or a full path ("/other"), what to answer, in order;
-            the last one repeats. A path goes before an endpoint; without either, the answer is the ordinary one, which
-            is 404 for a path that is no endpoint.
-        accepts: decides from the request whether its key is right; False is answered with OpenAI's 401 and uses up
-            nothing of `answers`. It is called in the threads of the server.
-        text: what the model says; may be changed at any time.
+    port: 0 takes a free one, and keeps it for later starts. answers: for an endpoint ("responses", "chat", "models") or
+    a full path ("/other"), what to answer, in order; the last one repeats. A path goes before an endpoint; without
+    either, the answer is the ordinary one, which is 404 for a path that is not an endpoint. accepts: decides from the
+    request whether its key is right; False is answered with OpenAI's 401 and uses up nothing of `answers`. It is called
+    in the threads of the server. text: what the model says; may be changed at any time.
 
-    Raises:
-        ValueError: `answers` has an unknown endpoint or something that is not an answer.
+    Raises ValueError if `answers` has an unknown endpoint or something that is not an answer.
     """
 
     def __init__(
@@ -66,9 +62,7 @@ class ModelServer:
     def start(self) -> Self:
         """Listen, in daemon threads, and return self.
 
-        Raises:
-            RuntimeError: it runs already.
-            OSError: the port is taken.
+        Raises RuntimeError if it runs already, OSError if the port is taken.
         """
         if self._listener is not None:
             raise RuntimeError("the model server runs already")
@@ -87,8 +81,7 @@ class ModelServer:
     def origin(self) -> str:
         """`http://127.0.0.1:PORT`; also after `stop`, as the address of a server that is gone.
 
-        Raises:
-            RuntimeError: it was never started, so its port is not known.
+        Raises RuntimeError if it was never started: its port is not known.
         """
         if not self._port:
             raise RuntimeError("the model server has no address before it is started")
@@ -108,8 +101,7 @@ class ModelServer:
     def wait_for(self, n: int, timeout: float = 10) -> list[Received]:
         """Wait until `n` requests in all were received, at most `timeout` seconds, and return all.
 
-        Raises:
-            TimeoutError: there were fewer.
+        Raises TimeoutError if there were fewer.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._received) >= n, timeout):

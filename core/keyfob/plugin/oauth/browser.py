@@ -24,10 +24,10 @@ PATIENCE = 15 * 60.0
 
 @contextlib.contextmanager
 def granted(wanted: Wanted, interaction: Interaction, seconds: float = PATIENCE) -> Iterator[Granted]:
-    """Send the person to the issuer, and yield what it grants.
+    """Send the person to the issuer, and yield what it grants. seconds: how long that may take.
 
     The browser is told how it ended when the context is left: in good order that all is done, else what went wrong.
-    Raises SignInError.
+    Raises SignInError. What is raised in the context, such as UnreachableError, goes on as it is.
     """
     from keyfob.plugin.oauth.loopback import Listener  # asyncio is for those who sign in, not for those who renew
 

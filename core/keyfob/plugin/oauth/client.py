@@ -23,6 +23,8 @@ class Client:
 
     method: `none` for a public client, else `client_secret_basic` or `client_secret_post` (RFC 6749, section 2.3.1).
     named: what names the endpoints in messages, such as a key of the configuration.
+
+    The methods make requests, and send nothing. more: further fields of the form, such as `scope`.
     """
 
     client_id: str
@@ -52,7 +54,7 @@ class Client:
         return self.form(url, {"grant_type": grant_type, **self._identity(), **fields})
 
     def revocation(self, url: str, token: str, hint: str = "refresh_token") -> Exchange:
-        """The request that makes a token worthless (RFC 7009, section 2.1)."""
+        """The request that revokes a token (RFC 7009, section 2.1)."""
         return self.form(url, {"token": token, "token_type_hint": hint, **self._identity()}, timeout=10.0)
 
     def form(self, url: str, fields: Mapping[str, str], timeout: float = 60.0) -> Exchange:
