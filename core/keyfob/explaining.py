@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from keyfob.clients.origin import shown
+from keyfob.config.builtin import IDS
 from keyfob.errors import KeyfobError, PluginError
 from keyfob.routing.explain import Explanation, PluginPlace, Verdict
 
@@ -21,20 +22,26 @@ if TYPE_CHECKING:
 Part = TypeVar("Part")
 
 
-def explanation(provider: Provider, url: str | None, *, default: Callable[[], str]) -> Explanation:
-    """The whole decision about a provider. url: where to a credential might be sent. default: the default's id."""
-    faults: dict[str, None] = {}
+class _Reader:
+    """Reads one part after another. faults: what was wrong with those that were None, each once."""
 
-    def part(read: Callable[[], Part]) -> Part | None:
+    def __init__(self) -> None:
+        self.faults: dict[str, None] = {}
+
+    def __call__(self, read: Callable[[], Part]) -> Part | None:
         try:
             return read()
         except KeyfobError as error:
-            faults[str(error)] = None
+            self.faults[str(error)] = None
             return None
 
+
+def explanation(provider: Provider, url: str | None, *, default: Callable[[], str]) -> Explanation:
+    """The whole decision about a provider. url: where to a credential might be sent. default: the default's id."""
+    part = _Reader()
     entry, route = part(lambda: provider.entry), part(lambda: provider.route)
     loaded, base_url = part(lambda: provider.loaded), part(lambda: provider.base_url)
-    state, policy = part(provider.state), part(lambda: provider.policy)
+    state, policy = part(provider.state), part(lambda: provider.judge.policy)
     credential = part(lambda: provider.source.peek())
     plugin = (route.plugin, loaded.distribution, loaded.version, loaded.file) if route and loaded else None
     return Explanation(
@@ -53,19 +60,21 @@ def explanation(provider: Provider, url: str | None, *, default: Callable[[], st
         base_url=str(base_url) if base_url else None,
         origin=str(base_url.origin) if base_url else None,
         verdict=_verdict(base_url, url) if base_url and url is not None else None,
-        faults=tuple(faults),
+        faults=tuple(part.faults),
     )
 
 
 def _shipped(provider: Provider, entry: Entry) -> tuple[Setting, ...]:
     """What a plugin ships under this id; where the files decide, nothing of it counts, nor that it is broken."""
+    host = provider.host
+    if provider.id in IDS or not host.configuration.decides(provider.id):
+        return entry.shipped
     try:
-        withheld = provider.withheld
+        withheld = host.plugins.shipped(provider.id)
     except PluginError:
         return ()
-    if withheld is None:
-        return entry.shipped
-    return tuple(replace(setting, wins=False) for setting in replace(entry, base=withheld).shipped)
+    settings = replace(entry, base=withheld).shipped if withheld else ()
+    return tuple(replace(setting, wins=False) for setting in settings)
 
 
 def _headers(entry: Entry | None, state: State | None, policy: Policy | None) -> tuple[str, ...]:

@@ -54,6 +54,8 @@ class Host:
     `environ` says. warn: told, once, of each key that has no effect. clock: seconds since the epoch. renew: carries
     out the renewals of logins; see `keyfob.credentials.renewals`. interaction: whoever may be asked to sign in; by
     default nobody. waiting: told, from another thread, of a plugin that takes long to be loaded.
+
+    The public API is `provider`, `default_id` and `ids`; the rest is internal and may change at any time.
     """
 
     def __init__(

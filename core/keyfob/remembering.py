@@ -23,7 +23,7 @@ def routed(provider: Provider) -> Routed | None:
         route, entry = provider.route, provider.entry
         places = {}
         if route.plugin in _ANSWERED:  # of another's, nothing more is held: it is not imported for this
-            if provider.policy and provider.policy.judges:
+            if provider.judge.policy.judges:
                 return None
             places = _places(provider)
     except KeyfobError:

@@ -42,9 +42,9 @@ def sign_in(provider: Provider, flow: str, *, replace_damaged: bool = False, rev
     login = provider.login
     if login is None or not isinstance(login.records, SignsIn):
         raise UsageError(f"{provider.id}: there is no signing in to it")
-    provider.see_that_one_may_sign_in()
+    provider.judge.check_new()
     see_that_one_can_be_saved(login, replace_damaged=replace_damaged)
-    with told(provider.id, login.command), login.records.sign_in(flow, provider.workspaces) as data:
+    with told(provider.id, login.command), login.records.sign_in(flow, provider.judge.workspaces) as data:
         saved = _saved(provider, login, data, replace_damaged=replace_damaged)
     return SignedIn(saved.record, revoke_replaced(login, saved) if revoke_old else Revoked())
 

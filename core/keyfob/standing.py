@@ -1,20 +1,29 @@
-"""How a login stands: there, renewable, refused, interrupted or damaged; told without renewing or asking anything."""
+"""How a login stands, and whether a provider could have a credential: told without renewing or asking anything."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keyfob.credentials import timing
 from keyfob.credentials.records import SignsIn
 from keyfob.credentials.unattended import in_vain, last
-from keyfob.errors import CredentialError, DamagedLoginError, KeyfobError, OtherOriginError, PolicyError, StoreError
-from keyfob.plugin.contract import State
+from keyfob.errors import (
+    CredentialError,
+    DamagedLoginError,
+    KeyfobError,
+    OtherOriginError,
+    PluginError,
+    PolicyError,
+    StoreError,
+)
+from keyfob.plugin.contract import State, SupportsState
 
 if TYPE_CHECKING:
     from keyfob.credentials.login import Login
     from keyfob.credentials.outcome import Outcome
     from keyfob.credentials.record import About, Record
+    from keyfob.providers import Provider
 
 # The words of `keyfob status`: each state a login can be in. docs/logins.md says what to do in each.
 ABSENT = "not signed in"
@@ -181,8 +190,32 @@ def _tried(outcome: Outcome, found: Standing) -> Standing:
     return replace(found, failures=outcome.failures, not_before=outcome.not_before)
 
 
-def state_of(login: Login, found: Standing) -> State:
-    """The same as `explain` and `providers` tell it."""
+def state_of(provider: Provider) -> State:
+    """Whether a credential could be had, as `explain` and `providers` tell it, without asking anybody."""
+    login, comes_from = provider.login, f"plugin {provider.route.plugin}"
+    if login is not None:
+        with provider.isolated("its login"):
+            return _of_login(login, standing(login))
+    if provider.judge.objection() is not None:
+        return State(ready=False, summary=FORBIDDEN, comes_from=comes_from, headers=())
+    plugin = provider.loaded.plugin
+    if isinstance(plugin, SupportsState):
+        return _told_by(plugin, provider)
+    credential = provider.source.peek()
+    if credential is None:
+        return State(ready=False, summary="not known until asked", comes_from=comes_from, headers=())
+    return State(ready=True, summary="ready", comes_from=comes_from, headers=tuple(credential.headers))
+
+
+def _told_by(plugin: SupportsState[Any], provider: Provider) -> State:
+    with provider.isolated("state"):
+        state: object = plugin.state(provider.info, provider.options, provider.host.context)
+    if isinstance(state, State):
+        return state
+    raise PluginError(f"{provider.loaded.owner}: state() of plugin `{provider.route.plugin}` returned no State")
+
+
+def _of_login(login: Login, found: Standing) -> State:
     variable = login.records.variable
     headers = login.records.headers if isinstance(login.records, SignsIn) else ("Authorization",)
     expires_at = None

@@ -90,7 +90,7 @@ def _not_carried(provider: Provider) -> list[str]:
             ("http_headers", fields.http_headers),
             ("env_http_headers", fields.env_http_headers),
             ("query_params", fields.query_params),
-            ("enforce_residency", provider.policy.headers if provider.policy else ()),
+            ("enforce_residency", provider.judge.policy.headers),
         )
         if names
     ]

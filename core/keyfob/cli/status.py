@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from keyfob.cli.run import Session
     from keyfob.config.policy import Rule
     from keyfob.credentials.login import Login
-    from keyfob.credentials.record import About
+    from keyfob.credentials.record import About, Record
     from keyfob.credentials.store import Store
     from keyfob.standing import Standing
 
@@ -104,7 +104,7 @@ def _shown(session: Session, users: Sequence[Login]) -> _Shown:
     return _Shown(
         tuple(dict.fromkeys(each.provider for each in users)),
         provider.standing(login),
-        provider.policy.rules if provider.policy else (),
+        provider.judge.policy.rules,
         host.configuration.store,
         login.store.remark,
         login.clock(),
@@ -112,22 +112,14 @@ def _shown(session: Session, users: Sequence[Login]) -> _Shown:
 
 
 def _document(shown: _Shown) -> dict[str, Any]:
-    found, about, record = shown.found, shown.found.about, shown.found.record
-    issued_at = record.issued_at if record else None
+    found, about = shown.found, shown.found.about
     return {
         "provider": shown.users[0],
         "used_by": list(shown.users),
         "state": found.state,
         "usable": found.usable,
-        "method": about.method if about else None,
-        "key": about.masked if about else None,
-        "email": about.email if about else None,
-        "account": about.account if about else None,
-        "workspace": about.workspace if about else None,
-        "plan": about.plan if about else None,
-        "expires_at": rfc3339(record.expires_at) if record else None,
-        "renewed_at": rfc3339(issued_at),
-        "age_seconds": None if issued_at is None else int(shown.now - issued_at),
+        **_whose(about),
+        **_age(found.record, shown.now),
         "stored": found.stored,
         "place": found.place,
         "store": shown.setting,
@@ -142,6 +134,27 @@ def _document(shown: _Shown) -> dict[str, Any]:
         "controls": about.controls if about else None,
         "problem": {"code": found.problem.code, "message": str(found.problem)} if found.problem else None,
         "hint": found.hint,
+    }
+
+
+def _whose(about: About | None) -> dict[str, str | None]:
+    """Whose login it is, in JSON as in words."""
+    return {
+        "method": about.method if about else None,
+        "key": about.masked if about else None,
+        "email": about.email if about else None,
+        "account": about.account if about else None,
+        "workspace": about.workspace if about else None,
+        "plan": about.plan if about else None,
+    }
+
+
+def _age(record: Record | None, now: float) -> dict[str, str | int | None]:
+    issued_at = record.issued_at if record else None
+    return {
+        "expires_at": rfc3339(record.expires_at) if record else None,
+        "renewed_at": rfc3339(issued_at),
+        "age_seconds": None if issued_at is None else int(now - issued_at),
     }
 
 
@@ -169,8 +182,7 @@ def _rows(shown: _Shown) -> Iterator[tuple[str, str, str]]:
         yield "failures", _failures(found), "yellow"
     if found.hint:
         yield "to do", found.hint, ""
-    if found.about:
-        yield from _who(found.about)
+    yield from ((label, words, "") for label, words in _whose(found.about).items() if words)
     yield from _when(shown)
     yield from _where(shown)
     for rule in shown.rules:
@@ -181,18 +193,6 @@ def _rows(shown: _Shown) -> Iterator[tuple[str, str, str]]:
 
 def _failures(found: Standing) -> str:
     return f"{found.failures} in a row; it is not tried again before {rfc3339(found.not_before)}"
-
-
-def _who(about: About) -> Iterator[tuple[str, str, str]]:
-    known = {
-        "method": about.method,
-        "key": about.masked,
-        "email": about.email,
-        "account": about.account,
-        "workspace": about.workspace,
-        "plan": about.plan,
-    }
-    return ((label, words, "") for label, words in known.items() if words)
 
 
 def _when(shown: _Shown) -> Iterator[tuple[str, str, str]]:
