@@ -20,6 +20,7 @@ from keyfob.errors import (
     AccountChangedError,
     ConfigError,
     DamagedLoginError,
+    IllegalHeaderError,
     LockedError,
     LostRenewalError,
     NotSignedInError,
@@ -665,6 +666,55 @@ class TestUnauthorized:
         source = world.source()
         credential = source.get()
         assert source.get(rejected=credential) is credential
+
+
+class TestUnsendable:
+    """A token that came damaged, with a secret that renews the login."""
+
+    def test_it_is_renewed_at_once(self, world: World) -> None:
+        """Nobody has to wait for it to expire."""
+        world.sign_in(expires_in=LIFE, access="A\n1")
+        source = world.source()
+        assert source.peek() is None
+        assert token(source.get()) == token(source.peek()) == "A2"
+        assert world.issuer.reasons == ["unauthorized_recovery"]
+
+    def test_but_not_again_and_again(self, world: World) -> None:
+        """Whoever sends nothing else is asked as often as by a proxy that answers 401 to everything."""
+        world.sign_in(expires_in=LIFE, access="A\n1")
+        world.issuer.answers = [lambda secret: world.issuer.renewed(secret, access="A\n2")]
+        for each in (source := world.source(), source, world.source()):
+            with pytest.raises(IllegalHeaderError, match="it has a line break"):
+                each.get()
+        assert world.issuer.presented == ["R1"]
+        world.now += 600
+        assert token(source.get()) == "A3"
+
+    def test_its_failure_is_heard_and_backed_off_from(self, world: World) -> None:
+        """By all who try the same."""
+        world.sign_in(expires_in=LIFE, access="A\n1")
+        world.issuer.answers = [Answer(503, b"")]
+        for _ in range(2):
+            with pytest.raises(RenewalError, match="answered 503"):
+                world.source().get()
+        assert world.issuer.presented == ["R1"]
+
+    @pytest.mark.parametrize(
+        ("fields", "kind"),
+        [({"refresh": None}, IllegalHeaderError), ({"account": "you"}, AccountChangedError), ({}, PolicyError)],
+    )
+    def test_nothing_is_sent_for_one_that_may_not_be_used(
+        self, world: World, fields: dict[str, Any], kind: type[Exception]
+    ) -> None:
+        """Or cannot be renewed."""
+        source = world.source()
+        source.get()
+        world.sign_in(expires_in=LIFE, access="A\n1", **fields)
+        world.forbidden = PolicyError("forbidden") if kind is PolicyError else None
+        look_again(source)
+        with pytest.raises(kind):
+            source.get()
+        assert world.issuer.presented == []
 
 
 def test_a_forked_child_does_not_take_its_parents_renewal_for_its_own(world: World) -> None:

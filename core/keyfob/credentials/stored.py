@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from keyfob.credentials import timing
 from keyfob.credentials.forks import forget_after_fork
+from keyfob.credentials.headers import illegal_part
 from keyfob.errors import (
     AccountChangedError,
     DamagedLoginError,
     Fault,
+    IllegalHeaderError,
     LockedError,
     NotSignedInError,
     PolicyError,
@@ -102,7 +104,10 @@ class StoredSource:
         given = self._given()
         if given is not None:
             return self._of_environment(given)
-        held = self._looked(again=rejected is not None)
+        try:
+            held = self._looked(again=rejected is not None)
+        except IllegalHeaderError as error:
+            held = self._mended(error)
         if rejected is not None and (rejected is held.credential or rejected.token == held.record.token):
             return self._replaced(held, rejected)
         return held.credential if self._clock() < held.fresh_until else self._renewed(held)
@@ -150,13 +155,16 @@ class StoredSource:
         """What is stored, judged, and held from now on. The stamp is taken first: it must not be newer than that."""
         stamp = self._login.store.stamp()
         record = self._login.load()
-        if self._whose is not None and record.whose != self._whose:
-            message = f"{self._login.provider}: somebody else has signed in meanwhile; start the program again"
-            raise AccountChangedError(message, hint=f"keyfob status {self._login.provider}")
+        self._see_that_it_is_the_same(record)
         self._held = held = self._timed(record, stamp)
         self._whose = record.whose
         self._look_at = time.monotonic() + LOOK_EVERY
         return held
+
+    def _see_that_it_is_the_same(self, record: Record) -> None:
+        if self._whose is not None and record.whose != self._whose:
+            message = f"{self._login.provider}: somebody else has signed in meanwhile; start the program again"
+            raise AccountChangedError(message, hint=f"keyfob status {self._login.provider}")
 
     def _timed(self, record: Record, stamp: object) -> _Held:
         held, journal = self._held, self._login.store.journal()
@@ -205,6 +213,19 @@ class StoredSource:
             return rejected
         self._successor = renewed.record.token
         return renewed.credential
+
+    def _mended(self, error: IllegalHeaderError) -> _Held:
+        """Where the stored token cannot be sent: the login renewed, no more often than after a 401, if it can be."""
+        renewal = self._login.renewal
+        if renewal is None:
+            raise error
+        record = renewal.current()
+        if record.secret is None or illegal_part(record.token) is None:
+            raise error
+        self._login.judge(record)
+        self._see_that_it_is_the_same(record)
+        self._renew(renewal, record, forced=True, wait=True).result()
+        return self._read()
 
     def _may_be_forced(self, held: _Held) -> bool:
         """Whether a 401 may have it renewed: not if the last renewal for a 401 brought nothing but another here."""
