@@ -45,7 +45,7 @@ def leftovers(session: Session) -> list[Leftover]:
 
 
 def unclaimed(session: Session, provider: str | None = None) -> list[Leftover]:
-    """Those whose entry cannot be used too, or only those of one name. What cannot be looked into is passed over."""
+    """Also those whose entry cannot be used; all, or those of one name. What cannot be looked into is passed over."""
     from keyfob.stores.choice import places
 
     home = session.places.codex_home

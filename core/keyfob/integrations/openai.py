@@ -193,7 +193,7 @@ def _as_sdk_errors() -> Iterator[None]:
 
 
 def _as_sdk_error(error: KeyfobError) -> KeyfobError:
-    kind = _as_sdk_class(type(error))
+    kind = _as_sdk_class(type(error))  # type: ignore[arg-type]  # mypy asks an instance's __hash__ of the class
     both = kind.__new__(kind, *error.args)
     vars(both).update(vars(error))
     return both.with_traceback(error.__traceback__)
