@@ -30,7 +30,7 @@ _ENDS_BY_ITSELF = "it cannot be revoked from here, and ends by itself"
 class SignedOut:
     """What came of signing out.
 
-    removed: the places where a login was and is no more. failed: why one could not be cleared. still_valid: why a
+    removed: the places that held a login and no longer do. failed: why one could not be cleared. still_valid: why a
     login that is removed here may go on being accepted.
     """
 

@@ -28,7 +28,11 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the issuer answered, whole. `date`: its own clock, seconds since the epoch, where it told."""
+    """What the issuer answered, whole.
+
+    date: by its own clock, in seconds since the epoch. retry_after: how many seconds it wants us to wait. None where
+    it did not say.
+    """
 
     status: int
     body: bytes = field(repr=False)
@@ -41,7 +45,7 @@ class Answer:
         return 200 <= self.status < 300
 
     def document(self) -> dict[str, Any]:
-        """The JSON object that it is; empty where it is none."""
+        """The JSON object in its body; empty where there is none."""
         return json_object(self.body)
 
 
@@ -60,7 +64,7 @@ class UnansweredError(Exception):
 if TYPE_CHECKING:
     Send = Callable[[Exchange], Answer]
     """Sends one request, follows no redirect. Raises UnreachableError, UnansweredError; before it sends anything
-    ConfigError."""
+    ConfigError, IllegalHeaderError."""
 
 
 @contextlib.contextmanager
@@ -81,7 +85,7 @@ def told(provider: str, command: str) -> Iterator[None]:
 
 
 def json_object(text: bytes) -> dict[str, Any]:
-    """The JSON object that `text` is; empty where it is none."""
+    """The JSON object that `text` holds; empty where it holds none."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

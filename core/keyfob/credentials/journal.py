@@ -90,7 +90,7 @@ class Stage:
     date: float | None = None
 
     def document(self) -> dict[str, Any]:
-        """The JSON object that the answer is; empty where it is none."""
+        """The JSON object in the answer; empty where there is none."""
         return json_object(self.body)
 
     def dumped(self) -> bytes:
@@ -100,7 +100,7 @@ class Stage:
 
     @classmethod
     def parsed(cls, text: bytes) -> Stage | None:
-        """None for what is no stage, or not a whole one."""
+        """None for what is not a stage, or not a whole one."""
         head, newline, body = text.partition(b"\n")
         fields = json_object(head)
         parent, at, date = fields.get("parent"), fields.get("at"), fields.get("date")

@@ -117,12 +117,12 @@ class Login:
         Raises DamagedLoginError, UnsupportedLoginError, OtherOriginError, IllegalHeaderError.
         """
         place = place or self.store.place
-        self._see_that_it_is_ours(data, place)
+        self._check_origin(data, place)
         record = record_in(place, data, self.records)
         check_secret(record.token, f"{place}: its secret", hint=self.command)
         return record
 
-    def _see_that_it_is_ours(self, data: Data, place: str) -> None:
+    def _check_origin(self, data: Data, place: str) -> None:
         if self._origin is not None and data.get(_ORIGIN) != self._origin:
             message = f"{self.provider}: {place} was stored for {_origin_of(data)}"
             raise OtherOriginError(f"{message}, not for {self._origin}", hint=self.command)
@@ -151,7 +151,7 @@ class Login:
         return self.completed(made(self) if record is None else record)
 
     def useful(self) -> Record | None:
-        """The stored login; one that is of no use here is none where a new one takes nobody."""
+        """The stored login. One that is of no use here does not count where a new one can be made without anybody."""
         try:
             return self.stored()
         except OtherOriginError:
@@ -203,9 +203,9 @@ class Login:
         data, stage = store.read(), store.stage()
         if self.rotation is None or (data is None and stage is None):
             return data
-        # The issuer that is configured now is none of another's business.
+        # What was issued for another origin is none of this issuer's business.
         if data is not None:
-            self._see_that_it_is_ours(data, store.place)
+            self._check_origin(data, store.place)
         elif not self.shared:
             raise OtherOriginError(f"{self.provider}: {store.place} is gone, and what had renewed it names no origin")
         if stage is None or data is None:
@@ -216,7 +216,7 @@ class Login:
 
 
 def _origin_of(data: Data) -> str:
-    """The origin that it names; what is none could be anything, and is not shown."""
+    """The origin that it names; anything else that stands there could be a secret, and is not shown."""
     origin = data.get(_ORIGIN)
     named = isinstance(origin, str) and re.fullmatch(r"https?://[\w.:\[\]-]+", origin)
     return str(origin) if named else "an origin that it does not name"

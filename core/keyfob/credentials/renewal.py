@@ -128,7 +128,7 @@ class Renewal:
     def _found(self, known: Record) -> Record:
         """The same; where somebody signed out, an answer that was staged before is revoked first.
 
-        Unless nobody knows for which origin it is: the issuer that is configured now is none of another's business.
+        Unless nobody knows for which origin it is: another's is none of this issuer's business.
         """
         try:
             return self.current()

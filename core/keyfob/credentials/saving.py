@@ -53,7 +53,7 @@ def save(
     record = sendable(login, data)
     with login.store.lock(wait=wait), login.store.writing():
         for place in empty:
-            _see_that_it_is_free(place)
+            _check_free(place)
         unread = _unread(login, replace_damaged=replace_damaged)
         sound = unread is None and login.store.read() is not None
         replaced = login.latest(login.store) if sound else None
@@ -102,6 +102,6 @@ def _unread(login: Login, *, replace_damaged: bool) -> KeyfobError | None:
     return None
 
 
-def _see_that_it_is_free(store: Store) -> None:
+def _check_free(store: Store) -> None:
     if store.read() is not None:
         raise OccupiedError(f"{store.place} holds a login already")

@@ -55,7 +55,7 @@ class SigningSource(MintingSource):
         reading = Reading(self._environ)
         found = self._fetch(reading)
         if not isinstance(found, SigningKey):
-            raise TypeError(f"{type(found).__name__} is no SigningKey")
+            raise TypeError(f"{type(found).__name__} is not a SigningKey")
         self._reading = reading
         if self._last is None or not found.same(self._last):
             self._last = found
@@ -64,5 +64,5 @@ class SigningSource(MintingSource):
     def sign(self, request: Unsigned, credential: Credential) -> Mapping[str, str]:
         """The headers that sign this request with that key."""
         if not isinstance(credential, SigningKey):
-            raise TypeError(f"{type(credential).__name__} is no SigningKey")
+            raise TypeError(f"{type(credential).__name__} is not a SigningKey")
         return self._sign(request, credential)

@@ -155,13 +155,13 @@ class StoredSource:
         """What is stored, judged, and held from now on. The stamp is taken first: it must not be newer than that."""
         stamp = self._login.store.stamp()
         record = self._login.load()
-        self._see_that_it_is_the_same(record)
+        self._check_account(record)
         self._held = held = self._timed(record, stamp)
         self._whose = record.whose
         self._look_at = time.monotonic() + LOOK_EVERY
         return held
 
-    def _see_that_it_is_the_same(self, record: Record) -> None:
+    def _check_account(self, record: Record) -> None:
         if self._whose is not None and record.whose != self._whose:
             message = f"{self._login.provider}: somebody else has signed in meanwhile; start the program again"
             raise AccountChangedError(message, hint=f"keyfob status {self._login.provider}")
@@ -223,7 +223,7 @@ class StoredSource:
         if record.secret is None or illegal_part(record.token) is None:
             raise error
         self._login.judge(record)
-        self._see_that_it_is_the_same(record)
+        self._check_account(record)
         self._renew(renewal, record, forced=True, wait=True).result()
         return self._read()
 
