@@ -60,9 +60,9 @@ class Context:
     send: sends one request to the plugin's issuer and follows no redirect. Raises UnreachableError where nothing was
     sent, UnansweredError where something may have been received, and before anything is sent ConfigError for a URL,
     proxy or file of certificates that cannot be used, and IllegalHeaderError for what no header may hold.
-    login: the login that would be used, as far as can be told without asking anybody; None where there is none. Only
-    `base_url` of the plugin `openai` is told of it, whose login goes to more than one origin: everywhere else it is
-    None, in `records` too, for core can read no login before that has said how.
+    login: returns the login that would be used, as far as can be told without asking anybody; None where there is none.
+    It answers in `base_url` of the plugin `openai` alone, whose login goes to more than one origin. Everywhere else it
+    returns None, in `records` too: core can read no login before that has said how.
     interaction: whoever signs in; refuses where nobody is there.
     """
 
@@ -149,6 +149,6 @@ class SuppliesBaseUrl(Protocol[_Reads]):
     def base_url(self, provider: ProviderInfo, options: _Reads, context: Context) -> str:
         """The base URL for this entry. Asks nobody. Raises ConfigError where there is none.
 
-        It cannot follow from the login, which is bound to its origin: `context.login` is None here, see Context.
+        It cannot follow from the login, which is bound to its origin: `context.login()` returns None, see Context.
         """
         ...
