@@ -35,7 +35,7 @@ class SignedIn:
 def sign_in(provider: Provider, flow: str, *, replace_damaged: bool = False, revoke_old: bool = False) -> SignedIn:
     """Sign in, and store what comes of it. A login that is there stays until that is done.
 
-    replace_damaged: also put it in the place of what cannot be read. revoke_old: make the one before it worthless.
+    replace_damaged: also put it in the place of what cannot be read. revoke_old: revoke the one before it.
     Before anybody is sent anywhere it raises PolicyError, DamagedLoginError, and StoreError for a place that takes no
     new login; and then SignInError, PolicyError for another workspace, StoreError.
     """

@@ -177,14 +177,18 @@ def test_a_login_that_a_rule_forbids_leaves_the_old_one(keyfob, monkeypatch):
 DAMAGED = "{'not': JSON"
 
 
-def test_a_damaged_login_is_replaced_only_with_the_users_word(keyfob, monkeypatch):
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [(DAMAGED, "is not JSON"), ('{"auth_mode": "agentIdentity"}', "that only Codex can use")],
+)
+def test_what_is_of_no_use_is_replaced_only_with_the_users_word(keyfob, monkeypatch, there, said):
     """Asked for with --replace; a pipe cannot say yes."""
-    path = write_login(keyfob, DAMAGED)
+    path = write_login(keyfob, there)
     pipe(monkeypatch, KEY)
     found = keyfob("login", "corp", "--with-api-key")
-    assert (found.code, "is not JSON" in found.err, "--replace" in found.err) == (1, True, True)
+    assert (found.code, said in found.err, "--replace" in found.err) == (1, True, True)
     with open(path, encoding="utf-8") as file:
-        assert file.read() == DAMAGED
+        assert file.read() == there
     pipe(monkeypatch, KEY)
     assert keyfob("login", "corp", "--with-api-key", "--replace").code == 0
     assert stored(keyfob)["OPENAI_API_KEY"] == KEY

@@ -186,6 +186,15 @@ def test_an_issuer_that_hangs_is_not_waited_for(keyfob, issuer):
     assert "may still be valid" in found.err
 
 
+def test_where_the_default_provider_needs_no_login_it_is_openais(keyfob, issuer):
+    """As Codex, whatever the provider; but where it could be another one, that is asked."""
+    path = write_login(keyfob, issuer.login())
+    several = keyfob("-c", "model_provider=open", "logout")
+    assert (several.code, "these take one: lab, corp, openai" in several.err, os.path.exists(path)) == (2, True, True)
+    keyfob.configure('model_provider = "open"\n[model_providers.open]\nbase_url = "https://open.example/v1"\n')
+    assert (keyfob("logout").code, os.path.exists(path), len(issuer.revoked)) == (0, False, 1)
+
+
 def test_not_signed_in_is_no_failure(keyfob):
     """Exit code 0, as in Codex; and not even a lock file is made."""
     before = files(keyfob.home)

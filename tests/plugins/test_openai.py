@@ -165,7 +165,14 @@ def test_the_account_is_the_one_that_is_written_there() -> None:
     assert record.workspaces == ("acct-file", "acct-id", "acct-access")
 
 
-@pytest.mark.parametrize("account", [None, ""])
+def test_blanks_around_what_is_sent_are_no_part_of_it() -> None:
+    """As Codex's server reads it."""
+    data = chatgpt(tokens={"access_token": f" {token()}\n", "account_id": " acct-1 "})
+    headers = logins().credential(logins().read(data)).headers
+    assert (headers["Authorization"], headers["ChatGPT-Account-ID"]) == (f"Bearer {token()}", "acct-1")
+
+
+@pytest.mark.parametrize("account", [None, "", " "])
 def test_a_login_without_account_has_none(account: str | None) -> None:
     """The header is left out, whatever the JWTs claim."""
     records = logins()
@@ -257,6 +264,7 @@ def test_what_is_carried_to_another_machine_has_no_other_secret() -> None:
     [
         ("2027-01-15T07:58:20.123456789Z", 1_799_999_900.123456),
         ("2027-01-15T07:58:20Z", 1_799_999_900.0),
+        ("2027-01-15t07:58:20z", 1_799_999_900.0),
         ("2027-01-15T08:58:20+01:00", 1_799_999_900.0),
         ("2027-01-15T07:58:20", NOW - 100),  # of no time zone: the token's own `iat` counts
         (None, NOW - 100),
@@ -616,11 +624,12 @@ def test_a_chatgpt_login_is_revoked_where_it_comes_from(environ: dict[str, str],
 
 
 def test_a_login_that_does_not_say_where_it_comes_from_is_revoked_at_openai() -> None:
-    """By Codex's own client, as Codex does."""
-    request = logins().revocation(chatgpt())
-    assert request is not None
-    assert request.url == "https://auth.openai.com/oauth/revoke"
-    assert json.loads(request.body)["client_id"] == "app_EMoamEEZ73f0CkXaXp7hrann"
+    """By Codex's own client, as Codex does, or the one of its variable."""
+    for environ, client_id in ({}, "app_EMoamEEZ73f0CkXaXp7hrann"), ({rotation.OTHER_CLIENT_ID: "app_env"}, "app_env"):
+        request = logins(environ).revocation(chatgpt())
+        assert request is not None
+        assert request.url == "https://auth.openai.com/oauth/revoke"
+        assert json.loads(request.body)["client_id"] == client_id
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,14 @@ from keyfob.cli.secret import agreed, secret
 from keyfob.cli.text import homely
 from keyfob.cli.ways import again, way
 from keyfob.credentials.saving import save, see_that_it_is_sound
-from keyfob.errors import DamagedLoginError, KeyfobError, PortError, SignInError, UsageError
+from keyfob.errors import (
+    DamagedLoginError,
+    KeyfobError,
+    PortError,
+    SignInError,
+    UnsupportedLoginError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,13 +110,13 @@ def _obey_as_codex(options: argparse.Namespace, session: Session) -> None:
 
 
 def _given_up(login: Login, session: Session) -> bool:
-    """Whether what is there and cannot be read is to be replaced: only with the user's word."""
+    """Whether what is there and is of no use here is to be replaced: only with the user's word."""
     try:
         see_that_it_is_sound(login)
-    except DamagedLoginError as error:
+    except (DamagedLoginError, UnsupportedLoginError) as error:
         if not agreed(f"{error}. Replace it?", session.terminal):
             hint = f"add --replace to give it up, or move {login.store.place} away first"
-            raise DamagedLoginError(f"{error}; nothing was stored", hint=hint) from None
+            raise type(error)(f"{error}; nothing was stored", hint=hint) from None
         return True
     return False
 

@@ -23,14 +23,17 @@ OPENAI = "openai"
 def login_of(session: Session, name: str | None, command: str) -> Login:
     """The login of a provider, by default of the default one. command: which it is for, for the hint.
 
-    Raises UsageError that names those which have one, if this one has none; UnknownProviderError, and what else is
-    wrong with the entry. Where even OpenAI's has none, what is wrong with that.
+    Where the default one needs none, OpenAI's, as for Codex, unless it could be another. Raises UsageError that names
+    those which have one, if this one has none; UnknownProviderError, and what else is wrong with the entry. Where even
+    OpenAI's has none, what is wrong with that.
     """
     provider = _provider(session, name)
     login = provider.login
     if login is not None:
         return login
     others = [each.provider for each in logins(session)] or [login_of(session, OPENAI, command).provider]
+    if name is None and len(others) == len(list(logins(session, OPENAI))):
+        return login_of(session, OPENAI, command)
     message = f"{provider.id} needs no login: its plugin is `{provider.plugin}`; these take one: {', '.join(others)}"
     raise UsageError(message, hint=f"keyfob {command} {others[0]}")
 

@@ -89,7 +89,7 @@ def _sign_out(login: Login, session: Session, *, revoke: bool, also: bool) -> bo
     done = sign_out(login, stores, revoke=revoke)
     _tell(login, done, session)
     if not done.removed and not done.failed and not also:
-        session.terminal.note(f"{login.provider}: not signed in, nothing was stored")
+        session.terminal.note(f"{login.provider}: not signed in, nothing was stored", hint="keyfob status")
     return bool(done.failed)
 
 

@@ -82,7 +82,7 @@ def _tokens(data: Mapping[str, Any]) -> Record:
     claimed = [account, *(text(openai(found), "chatgpt_account_id") for found in (identity, access))]
     return Record(
         data,
-        access_token,
+        access_token.strip(),
         secret=_secret(data, tokens),
         expires_at=time_of(access, "exp"),
         issued_at=refreshed if refreshed is not None else time_of(access, "iat"),
@@ -125,9 +125,11 @@ def fedramp(data: Mapping[str, Any]) -> bool:
 def _account(tokens: Mapping[str, Any]) -> str | None:
     """The account that requests are made for: this field alone says it, as in Codex; what the JWTs claim may differ."""
     account = tokens.get("account_id")
-    if account is not None and (not isinstance(account, str) or illegal_part(account)):
+    if account is None:
+        return None
+    if not isinstance(account, str) or illegal_part(account.strip()):
         raise _damaged("tokens.account_id is not the id of an account")
-    return account or None
+    return account.strip() or None
 
 
 def _last_refresh(data: Mapping[str, Any]) -> float | None:
@@ -136,7 +138,7 @@ def _last_refresh(data: Mapping[str, Any]) -> float | None:
     if value is None:
         return None
     try:
-        found = datetime.fromisoformat(value)
+        found = datetime.fromisoformat(str.upper(value))  # RFC 3339, section 5.6: `t` and `z`, too
         return found.timestamp() if found.tzinfo else None
     except (TypeError, ValueError, OverflowError):
         raise _damaged("last_refresh is not a time") from None

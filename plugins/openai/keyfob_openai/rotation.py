@@ -47,7 +47,7 @@ def refresh(record: Record, reason: str, environ: Mapping[str, str]) -> Exchange
     if reason == _EXPIRY and record.expires_at is None:
         reason = "scheduled"
     body = {
-        "client_id": client_id or environ.get(OTHER_CLIENT_ID, "").strip() or CLIENT_ID,
+        "client_id": client_id or _client_id(environ),
         "grant_type": "refresh_token",
         "refresh_reason": reason,
         "refresh_token": record.secret,
@@ -69,9 +69,13 @@ def revocation(data: Mapping[str, Any], environ: Mapping[str, str]) -> Exchange 
         token, issuer, client_id = data.get("refresh_token"), None, None
     if not isinstance(token, str) or not token.strip():
         return None
-    body = {"token": token, "token_type_hint": "refresh_token", "client_id": client_id or CLIENT_ID}
+    body = {"token": token, "token_type_hint": "refresh_token", "client_id": client_id or _client_id(environ)}
     url, named = _revoke_url(environ, issuer or ISSUER)
     return Exchange(url, _json(body), _HEADERS, timeout=_REVOKE_TIMEOUT, named=named)
+
+
+def _client_id(environ: Mapping[str, str]) -> str:
+    return environ.get(OTHER_CLIENT_ID, "").strip() or CLIENT_ID
 
 
 def _revoke_url(environ: Mapping[str, str], issuer: str) -> tuple[str, str]:
