@@ -44,7 +44,7 @@ def base_url_fault(home, url, **options):
         ("https://llm.example/v1#canary", "must not hold a fragment"),
         ("https://llm.example\\\\canary", "must not hold"),
         ("https://llm.example/a canary", "must not hold"),
-        ("https://llm.example:canary", "has a port that is no number"),
+        ("https://llm.example:canary", "has a port that is not a number"),
         ("https://[::canary]", "is not"),
         ("http://llm.example/v1", HTTP),
         ("http://127.evil.example", "plain http to 127.evil.example"),
