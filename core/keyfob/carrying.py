@@ -26,7 +26,7 @@ def without_renewal(provider: Provider, login: Login) -> tuple[Record, Carried]:
     A key that is never spent is carried whole. May block. Raises UsageError for a login of which nothing can be left
     out, and what `Login.load` raises.
     """
-    if login.records.given() is None:
+    if login.records.environment_secret() is None:
         provider.source.get()  # renewed, where that is due
     record, records = login.load(), login.records
     left = login.read(records.without_renewal(record.data)) if isinstance(records, SignsIn) else record
@@ -64,7 +64,7 @@ def _settled(login: Login) -> Record:
     if record.fingerprint in left:
         message = f"{login.provider}: a renewal of this login is not finished"
         raise RenewalError(message, hint=f"keyfob check {login.provider} finishes it")
-    return login.completed(record)
+    return login.complete(record)
 
 
 def _carried(provider: Provider, login: Data) -> Carried:

@@ -38,7 +38,7 @@ class Judge:
         """Raise PolicyError for a login, stored or of the environment, that a rule forbids."""
         if not self.policy.rules:  # then the plugin need not be asked where it is from
             return
-        variable = records.variable if records.given() == record.token else None
+        variable = records.variable if records.environment_secret() == record.token else None
         if self.host is None:
             self.policy.judge(self.provider, record, variable)
         else:

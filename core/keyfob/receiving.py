@@ -42,7 +42,7 @@ def take(provider: Provider, login: Login, carried: Carried, places: Iterable[St
         record = login.read(carried.login, "the exported login")
         if timing.has_ended(record, login.clock()):
             raise CarriedLoginError(f"{provider.id}: the login that was received has expired", hint="export it again")
-        data = login.records.received(record.data) if isinstance(login.records, SignsIn) else record.data
+        data = login.records.imported(record.data) if isinstance(login.records, SignsIn) else record.data
     return save(login, data, replace_damaged=replace, empty=() if replace else places)
 
 

@@ -76,7 +76,7 @@ class Standing:
 
 def standing(login: Login) -> Standing:
     """How the login stands that would be used: the environment's, else the stored one. Changes nothing."""
-    given = login.records.given()
+    given = login.records.environment_secret()
     found = _stored(login) if given is None else _given(login, given)
     return found if found.record is None else replace(found, about=login.records.about(found.record))
 
@@ -162,7 +162,7 @@ def _once(login: Login, record: Record) -> str | None:
 
 
 def _lacking(login: Login, record: Record) -> str | None:
-    return login.records.lacking(record.data) if isinstance(login.records, SignsIn) else None
+    return login.records.missing_for_renewal(record.data) if isinstance(login.records, SignsIn) else None
 
 
 def _expired(login: Login, record: Record, found: Standing) -> Standing:

@@ -153,13 +153,13 @@ def test_what_a_plugin_prints_is_not_data(lab, monkeypatch):
     """stdout is keyfob's; a print anywhere goes to stderr."""
     from keyfob_envkey import Keys
 
-    read = Keys.given
+    read = Keys.environment_secret
 
     def chatty(self):
         print("loading…")
         return read(self)
 
-    monkeypatch.setattr(Keys, "given", chatty)
+    monkeypatch.setattr(Keys, "environment_secret", chatty)
     found = lab("token")
     assert found.out == "sk-canary-lab\n"
     assert "loading…" in found.err

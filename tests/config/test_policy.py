@@ -290,7 +290,7 @@ def test_a_personal_access_token_is_judged_once_its_workspace_is_known(home):
 
 def test_a_login_of_which_its_issuer_knows_no_workspace_is_refused(home, monkeypatch):
     """What is not known is not permitted."""
-    monkeypatch.setattr("keyfob_openai.plugin.OpenAILogins.completed", lambda _, record: record)
+    monkeypatch.setattr("keyfob_openai.plugin.OpenAILogins.complete", lambda _, record: record)
     store(home, PERSONAL)
     error = refusal(home.provider(f'forced_chatgpt_workspace_id = "acct-1"\n{OPENAI}', "p"))
     assert "does not say which workspace" in str(error)

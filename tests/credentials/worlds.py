@@ -38,7 +38,7 @@ class Logins:
     def __init__(self) -> None:
         self.environ: dict[str, str] = {}
 
-    def given(self) -> str | None:
+    def environment_secret(self) -> str | None:
         return self.environ.get("TOKEN")
 
     def of_environment(self, secret: str) -> Record:
@@ -56,13 +56,13 @@ class Logins:
             account=data.get("account"),
         )
 
-    def completed(self, record: Record) -> Record:
+    def complete(self, record: Record) -> Record:
         return record
 
     def credential(self, record: Record) -> Credential:
         return Credential.bearer(record.token, expires_at=record.expires_at)
 
-    def made(self, method: str, secret: str) -> Data:
+    def data_for(self, method: str, secret: str) -> Data:
         return {"access": secret}
 
     def about(self, record: Record) -> About:

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from keyfob.plugin.oauth import Wanted, granted
+from keyfob.plugin.oauth import AuthorizationRequest, authorize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from keyfob.plugin.oauth import Granted
+    from keyfob.plugin.oauth import AuthorizationCode
 
 PATIENCE = 20.0
 ISSUER = "https://login.example"
 CODE = "the-code-that-nobody-may-see"
-WANTED = Wanted(f"{ISSUER}/authorize", "cli", name="corp")
+WANTED = AuthorizationRequest(f"{ISSUER}/authorize", "cli", name="corp")
 
 
 @dataclass
@@ -81,21 +81,21 @@ class SignIn:
 
     def __init__(
         self,
-        wanted: Wanted = WANTED,
+        wanted: AuthorizationRequest = WANTED,
         save: Callable[[], None] = lambda: None,
         *,
         seconds: float = PATIENCE,
         person: Person | None = None,
     ) -> None:
         self.person = person or Person()
-        self.grant: Granted | None = None
+        self.grant: AuthorizationCode | None = None
         self.error: BaseException | None = None
         self._wanted, self._save, self._seconds = wanted, save, seconds
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
         try:
-            with granted(self._wanted, self.person, self._seconds) as self.grant:
+            with authorize(self._wanted, self.person, self._seconds) as self.grant:
                 self._save()
         except BaseException as error:  # noqa: BLE001 - looked at by the test
             self.error = error
@@ -165,6 +165,6 @@ class SignIn:
             return heard
 
 
-def wanted(**changes: Any) -> Wanted:
+def wanted(**changes: Any) -> AuthorizationRequest:
     """The usual, but for these."""
     return replace(WANTED, **changes)

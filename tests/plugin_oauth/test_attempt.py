@@ -43,7 +43,7 @@ def test_the_request_has_its_own_proof_and_what_is_wanted_beside_it() -> None:
         *("scope", "audience"),
     ]
     one.offer(one.answer())
-    verifier = one.granted().verifier
+    verifier = one.grant().verifier
     digest = hashlib.sha256(verifier.encode()).digest()
     assert one.asked["code_challenge"] == base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     assert (one.asked["code_challenge_method"], len(verifier), len(one.asked["state"])) == ("S256", 86, 43)
@@ -56,7 +56,7 @@ def test_of_many_who_answer_at_once_one_counts() -> None:
     for _ in range(20):
         attempt = Tried()
         counted = _race(attempt)
-        code = attempt.granted().code
+        code = attempt.grant().code
         assert counted == ([code] if attempt.came else [])
         assert attempt.came == code.startswith("browse")
 
@@ -106,7 +106,7 @@ def test_an_address_counts_as_people_paste_it(written: Any) -> None:
         attempt = Tried(host=host)
         assert attempt.pasted(written(attempt)) is None
         assert attempt.done.is_set()
-        assert attempt.granted().redirect_uri == f"http://{host}:{PORT}/callback"
+        assert attempt.grant().redirect_uri == f"http://{host}:{PORT}/callback"
 
 
 @pytest.mark.parametrize(
@@ -163,10 +163,10 @@ def test_the_answer_is_that_of_the_issuer_that_was_asked(
     attempt = Tried(**changes)
     attempt.offer(attempt.answer(**answered))
     if fits:
-        assert attempt.granted().code == CODE
+        assert attempt.grant().code == CODE
     else:
         with pytest.raises(SignInError, match=r"^the answer (is not|does not say|names its issuer)") as caught:
-            attempt.granted()
+            attempt.grant()
         assert not isinstance(caught.value, DeniedError)
         assert "evil" not in str(caught.value)
 
@@ -192,7 +192,7 @@ def test_a_refusal_is_told_in_the_issuers_words_or_better_ones(
         attempt = Tried(refusals={"not_entitled": "ask for it at the desk"})
         attempt.pasted(attempt.page(**answered)) if paste else attempt.offer(attempt.answer(**answered))
         with pytest.raises(SignInError) as caught:
-            attempt.granted()
+            attempt.grant()
         assert type(caught.value) is kind
         assert str(caught.value).endswith(told)
         assert len(str(caught.value)) < 300
@@ -202,11 +202,11 @@ def test_an_answer_that_comes_when_time_is_up_is_too_late() -> None:
     """Whoever is first holds: a page never says that somebody is signed in who is not."""
     attempt = Tried()
     with pytest.raises(ExpiredSignInError, match="nobody signed in in time"):
-        attempt.granted()
+        attempt.grant()
     assert attempt.offer(attempt.answer()) is Verdict.TAKEN
     assert not attempt.came
     assert not attempt.cancel()
     answered = Tried()
     answered.offer(answered.answer())
     assert not answered.cancel()
-    assert answered.granted().code == CODE
+    assert answered.grant().code == CODE

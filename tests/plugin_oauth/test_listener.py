@@ -17,7 +17,7 @@ import pytest
 
 from keyfob.credentials.exchange import UnansweredError
 from keyfob.errors import DeniedError, ExpiredSignInError, KeyfobError, PolicyError, PortError, SignInError
-from keyfob.plugin.oauth import granted, loopback
+from keyfob.plugin.oauth import authorize, loopback
 from keyfob.plugin.oauth.attempt import Attempt
 from keyfob.plugin.oauth.loopback import Listener
 from keyfob.plugin.oauth.wire import Request
@@ -323,7 +323,7 @@ def test_a_listener_that_cannot_start_is_told_at_once(step: str, monkeypatch: py
 
     monkeypatch.setattr(asyncio, step, fail)
     person = Person(gives_up=AssertionError())
-    with pytest.raises(PortError, match="Too many open files"), granted(WANTED, person):
+    with pytest.raises(PortError, match="Too many open files"), authorize(WANTED, person):
         pass
     assert not person.address
     assert "sign-in" not in [thread.name for thread in threading.enumerate()]

@@ -10,7 +10,7 @@ import pytest
 from keyfob.clients.issuer import send as real_send
 from keyfob.errors import ConfigError, SignInError
 from keyfob.plugin import Answer
-from keyfob.plugin.oauth import discovered
+from keyfob.plugin.oauth import discover
 from keyfob.testing import Answer as Response
 from keyfob.testing import ModelServer
 
@@ -55,7 +55,7 @@ def of(document: object) -> Answer:
 def test_the_metadata_are_found_where_issuers_keep_them(place: int) -> None:
     """Behind the issuer's path as OpenID has it, before it as RFC 8414 has it, or in between; a page is no metadata."""
     web = Web({PLACES[0]: Answer(200, b"<html>"), PLACES[place]: of(METADATA)})
-    server = discovered(ISSUER, web.send, named=NAMED)
+    server = discover(ISSUER, web.send, named=NAMED)
     assert web.asked == PLACES[: place + 1]
     assert (server.issuer, server.token_endpoint) == (ISSUER, METADATA["token_endpoint"])
     assert server.authorization_endpoint == METADATA["authorization_endpoint"]
@@ -67,7 +67,7 @@ def test_an_issuer_without_metadata_is_told_with_what_each_place_answered() -> N
     """Without anything of what they answered; an issuer without a path has two places."""
     web = Web({"https://sso.example/.well-known/openid-configuration": Answer(200, b"<h1>secret words</h1>")})
     with pytest.raises(SignInError) as caught:
-        discovered("https://sso.example", web.send, named=NAMED)
+        discover("https://sso.example", web.send, named=NAMED)
     assert str(caught.value) == (
         "https://sso.example has no metadata that can be read: "
         "https://sso.example/.well-known/openid-configuration answered 200 with no JSON object; "
@@ -80,7 +80,7 @@ def test_a_redirect_is_not_followed_and_said_to_be_one() -> None:
     """By the real client: what is behind it may be another's."""
     answers = {"/issuer/.well-known/openid-configuration": [Response(302, {"Location": "/there"})]}
     with ModelServer(answers=answers) as web, pytest.raises(SignInError, match="a redirect, which is not followed"):
-        discovered(f"{web.origin}/issuer", lambda request: real_send(request, {}), named=NAMED)
+        discover(f"{web.origin}/issuer", lambda request: real_send(request, {}), named=NAMED)
     assert "/there" not in [each.path for each in web.received]
 
 
@@ -111,7 +111,7 @@ def test_metadata_of_another_or_that_lead_astray_are_refused(change: dict[str, A
     """At the first place that has any: no other is tried then."""
     web = Web({PLACES[0]: of(METADATA | change), PLACES[1]: of(METADATA)})
     with pytest.raises(SignInError) as caught:
-        discovered(ISSUER, web.send, named=NAMED)
+        discover(ISSUER, web.send, named=NAMED)
     assert told in str(caught.value)
     assert web.asked == PLACES[:1]
 
@@ -119,7 +119,7 @@ def test_metadata_of_another_or_that_lead_astray_are_refused(change: dict[str, A
 def test_a_slash_too_few_is_mended_by_the_hint() -> None:
     """It is what people leave out, and RFC 8414 compares to the letter."""
     with pytest.raises(SignInError) as caught:
-        discovered(ISSUER, Web({PLACES[0]: of(METADATA | {"issuer": f"{ISSUER}/"})}).send, named=NAMED)
+        discover(ISSUER, Web({PLACES[0]: of(METADATA | {"issuer": f"{ISSUER}/"})}).send, named=NAMED)
     assert caught.value.hint == f'{NAMED} = "{ISSUER}/"'
 
 
@@ -131,7 +131,7 @@ def test_what_cannot_be_an_issuer_is_not_asked(issuer: str) -> None:
     """In the clear, beyond this machine, metadata are anybody's."""
     web = Web({})
     with pytest.raises(ConfigError, match=NAMED):
-        discovered(issuer, web.send, named=NAMED)
+        discover(issuer, web.send, named=NAMED)
     assert not web.asked
 
 
@@ -139,4 +139,4 @@ def test_an_issuer_on_this_machine_needs_no_encryption() -> None:
     """For tests, and for what runs beside one."""
     local = {"issuer": "http://localhost:8080", "token_endpoint": "http://127.0.0.1:8080/token"}
     web = Web({"http://localhost:8080/.well-known/openid-configuration": of(local)})
-    assert discovered("http://localhost:8080", web.send, named=NAMED).token_endpoint == local["token_endpoint"]
+    assert discover("http://localhost:8080", web.send, named=NAMED).token_endpoint == local["token_endpoint"]

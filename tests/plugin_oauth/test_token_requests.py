@@ -10,12 +10,12 @@ import pytest
 
 from keyfob.errors import DeniedError, SignInError
 from keyfob.plugin import Answer, Exchange
-from keyfob.plugin.oauth import BASIC, NONE, POST, Client, Granted, asked, refused
+from keyfob.plugin.oauth import BASIC, NONE, POST, AuthorizationCode, Client, refused, request_tokens
 
 from .scene import CODE
 
 URL = "https://login.example/token?tenant=t"
-GRANT = Granted(CODE, "the-verifier-that-nobody-may-see", "http://127.0.0.1:1455/auth/callback")
+GRANT = AuthorizationCode(CODE, "the-verifier-that-nobody-may-see", "http://127.0.0.1:1455/auth/callback")
 SENT = "code=the-code-that-nobody-may-see&redirect_uri=http%3A%2F%2F127.0.0.1%3A1455%2Fauth%2Fcallback&code_verifier="
 SENT += "the-verifier-that-nobody-may-see"
 
@@ -68,7 +68,7 @@ def test_an_answer_without_tokens_is_told_by_the_standard_fields_alone(status: i
     """Nothing else of what a server says is shown, nothing that takes hold of a terminal, and nothing that was sent."""
     body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     with pytest.raises(SignInError) as caught:
-        asked(Client("cli").code(URL, GRANT), lambda _: Answer(status, body))
+        request_tokens(Client("cli").code(URL, GRANT), lambda _: Answer(status, body))
     assert str(caught.value).endswith(told)
     assert "words of the server" not in str(caught.value)
     assert len(str(caught.value)) < 300
@@ -84,11 +84,11 @@ def test_what_a_plugin_wrote_itself_is_no_reason_to_break() -> None:
 def test_what_is_refused_to_the_person_is_told_apart() -> None:
     """By the standard code; and a bearer token is one however it is spelt."""
     with pytest.raises(DeniedError, match="the desk said no"):
-        asked(
+        request_tokens(
             Client("c").credentials(URL),
             lambda _: Answer(403, b'{"error":"access_denied","error_description":"the desk said no"}'),
         )
-    found = asked(
+    found = request_tokens(
         Client("c").credentials(URL), lambda _: Answer(200, b'{"access_token":"t","token_type":"bEARER","x":1}')
     )
     assert found == {"access_token": "t", "token_type": "bEARER", "x": 1}

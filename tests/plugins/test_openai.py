@@ -323,7 +323,7 @@ def test_an_api_key_is_sent_alone() -> None:
 def test_the_environments_key_goes_before_its_token(environ: dict[str, str], given: str | None, variable: str) -> None:
     """Blank is unset, and OPENAI_API_KEY is for others."""
     records = logins(environ)
-    assert (records.given(), records.variable) == (given, variable)
+    assert (records.environment_secret(), records.variable) == (given, variable)
     if given is not None:
         assert records.of_environment(given).token == given
 
@@ -370,10 +370,10 @@ def test_whose_a_personal_access_token_is_its_issuer_is_asked_once() -> None:
     context = Context(environ={}, clock=lambda: NOW, send=send)
     for provider in ("a", "b"):  # providers share the login, and so the answer
         records = plugin.records(ProviderInfo(provider, provider, None), NoOptions(), context)
-        record = records.read(records.made("access-token", "at-1"))
+        record = records.read(records.data_for("access-token", "at-1"))
         records.about(record)
         assert bool(requests) == (provider == "b")
-        record = records.completed(records.completed(record))
+        record = records.complete(records.complete(record))
         assert dict(records.credential(record).headers) == {
             "Authorization": "Bearer at-1",
             "ChatGPT-Account-ID": "acct-9",
@@ -391,7 +391,7 @@ def test_the_issuer_of_personal_access_tokens_can_be_another() -> None:
     """As for Codex."""
     requests: list[Exchange] = []
     records = logins({"CODEX_AUTHAPI_BASE_URL": "https://x.example/api/"}, asked(answer(WHOAMI), requests))
-    records.completed(records.read(records.made("access-token", "at-1")))
+    records.complete(records.read(records.data_for("access-token", "at-1")))
     assert requests[0].url == "https://x.example/api/v1/user-auth-credential/whoami"
 
 
@@ -411,10 +411,10 @@ def test_a_token_that_nobody_knows_is_not_used(found: Answer | Exception, kind: 
     """Nor is the failure remembered as an answer."""
     requests: list[Exchange] = []
     records = logins({}, asked(found, requests))
-    record = records.read(records.made("access-token", "at-1"))
+    record = records.read(records.data_for("access-token", "at-1"))
     for _ in range(2):
         with pytest.raises(CredentialError) as caught:
-            records.completed(record)
+            records.complete(record)
         assert type(caught.value) is kind
         assert "at-1" not in str(caught.value)
     assert len(requests) == 2
@@ -431,7 +431,7 @@ def test_a_refused_token_is_to_be_mended_where_it_is_from(environ: dict[str, str
     """Whoever stores another does not reach the variable."""
     records = logins(environ, asked(answer({}, 401), []))
     with pytest.raises(NotSignedInError) as caught:
-        records.completed(records.read(records.made("access-token", "at-1")))
+        records.complete(records.read(records.data_for("access-token", "at-1")))
     assert caught.value.hint == hint
 
 

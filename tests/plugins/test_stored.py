@@ -36,7 +36,7 @@ class Logins:
         breaks = name == object.__getattribute__(self, "options").breaks
         return broken if breaks else object.__getattribute__(self, name)
 
-    def given(self):
+    def environment_secret(self):
         return self.context.environ.get("VAULT_TOKEN")
 
     def of_environment(self, secret):
@@ -47,13 +47,13 @@ class Logins:
             raise DamagedLoginError("no access")
         return Record(data, data["access"], secret=data["refresh"], expires_at=data.get("expires_at"))
 
-    def completed(self, record):
+    def complete(self, record):
         return record
 
     def credential(self, record):
         return Credential({"X-Vault-Token": record.token}, expires_at=record.expires_at)
 
-    def made(self, method, secret):
+    def data_for(self, method, secret):
         return {"access": "canary-old", "refresh": secret, "expires_at": self.context.clock() - 1}
 
     def about(self, record):
@@ -111,7 +111,7 @@ def test_its_login_is_stored_renewed_and_removed(home, provider, issuer):
     x = provider()
     with pytest.raises(MissingCredentialError, match="there is no VAULT_TOKEN"):
         x.credential()
-    save(x.login, x.login.records.made("api-key", "R1"))
+    save(x.login, x.login.records.data_for("api-key", "R1"))
     assert x.headers()["X-Vault-Token"] == "canary-new"
     kept = home.folder / "keyfob" / "vault" / "x.json"
     stored = json.loads(kept.read_text())
@@ -121,11 +121,11 @@ def test_its_login_is_stored_renewed_and_removed(home, provider, issuer):
     assert [json.loads(request.body) for request in issuer.received] == [{"refresh": "R1"}, {"refresh": "R2"}]
 
 
-@pytest.mark.parametrize("breaks", ["given", "read", "credential", "exchange"])
+@pytest.mark.parametrize("breaks", ["environment_secret", "read", "credential", "exchange"])
 def test_what_it_breaks_is_its_own_fault(home, provider, breaks):
     """Named with its distribution, and without its text; `explain` says so too."""
     sound = provider()
-    save(sound.login, sound.login.records.made("api-key", "R1"))
+    save(sound.login, sound.login.records.data_for("api-key", "R1"))
     x = provider(breaks)
     with pytest.raises(PluginError, match="vault") as caught:
         x.credential()
@@ -135,7 +135,7 @@ def test_what_it_breaks_is_its_own_fault(home, provider, breaks):
 
 def test_status_goes_on_without_a_plugin_that_breaks(home, provider, capsys):
     """And says that it does; asked about it, that is an error."""
-    provider("given")
+    provider("environment_secret")
     assert run(["status"], home.environ, places=home.places) == 1
     said = capsys.readouterr()
     assert "state\tnot signed in" in said.out
@@ -166,5 +166,5 @@ def test_a_plugin_that_asks_for_the_login_too_early_is_told_of_none(home, site, 
     site.install("vault", text.replace("\n@hookimpl\n", address), key="vault")
     x = home.provider(f'[model_providers.x.vault]\nissuer = "{issuer.origin}"\n')
     assert str(x.base_url) == "https://none.example/v1"
-    save(x.login, x.login.records.made("api-key", "R1"))
+    save(x.login, x.login.records.data_for("api-key", "R1"))
     assert x.headers("https://none.example/v1/models")["X-Vault-Token"] == "canary-new"

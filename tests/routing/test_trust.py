@@ -204,7 +204,7 @@ class Keys(Records):
     def read(self, data):
         seen.append(dict(data))
         return Record(data, data["key"])
-    def made(self, method, secret):
+    def data_for(self, method, secret):
         return {"key": secret}
     def credential(self, record):
         return Credential({"X-Key": record.token})
@@ -233,7 +233,7 @@ def test_a_plugin_is_handed_the_logins_of_its_own_entries_alone(home, site):
     host = home.host(X + X.replace(".x", ".y").replace("hmac", "other"))
     for name in "xy":
         login = host.provider(name).login
-        save(login, login.records.made("api-key", f"sk-canary-{name}"))
+        save(login, login.records.data_for("api-key", f"sk-canary-{name}"))
     for name in "xy":
         assert host.provider(name).headers()["X-Key"] == f"sk-canary-{name}"
     seen = sys.modules["kf_spy"].seen

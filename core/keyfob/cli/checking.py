@@ -108,7 +108,7 @@ async def _ask(provider: Provider, finding: Finding) -> None:
 def _after_refusal(provider: Provider, status: int | None) -> str:
     """Another login, if it is a stored one that the server does not know (any more); else see where it is from."""
     login = provider.login
-    anew = status == _UNAUTHORIZED and login is not None and login.records.given() is None
+    anew = status == _UNAUTHORIZED and login is not None and login.records.environment_secret() is None
     return login.command if anew and login else f"keyfob explain {provider.id}"
 
 

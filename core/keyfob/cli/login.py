@@ -96,7 +96,7 @@ def run(options: argparse.Namespace, session: Session) -> int:
 def _keep(login: Login, method: str, terminal: Terminal, *, replace: bool) -> None:
     """Read a key or a token, and store it."""
     given = secret(_METHODS[method], login.whom, terminal)
-    save(login, login.records.made(method, given), replace_damaged=replace)
+    save(login, login.records.data_for(method, given), replace_damaged=replace)
 
 
 def _obey_as_codex(options: argparse.Namespace, session: Session) -> None:
@@ -180,7 +180,7 @@ def _tell(login: Login, chosen: str, session: Session) -> None:
     why = f" ({login.store.kind}: {login.store.remark})" if login.store.remark else ""
     what = f"the {_METHODS[chosen]}" if chosen in _METHODS else "the login"
     stored = f"{what} for {login.whom} is stored: {place}{why}"
-    if login.records.given() is None:
+    if login.records.environment_secret() is None:
         terminal.note(stored, hint=f"keyfob check {login.provider}")
     else:
         variable = login.records.variable

@@ -90,6 +90,6 @@ def _tell(login: Login, record: Record, session: Session) -> None:
     terminal.note(f"{described(login, record)}, is stored: {place}")
     if record.secret is None and until:
         terminal.note(f"it can be used until {until}, and cannot be renewed here")
-    if login.records.given() is not None:
+    if login.records.environment_secret() is not None:
         variable = login.records.variable
         terminal.warn(f"{variable} is set, and goes before it: unset {variable}, for the stored one to be used")

@@ -102,7 +102,7 @@ def _tell(login: Login, done: SignedOut, session: Session) -> None:
     for error in done.failed:
         terminal.error(error)
     variable = login.records.variable
-    if login.records.given() is not None:
+    if login.records.environment_secret() is not None:
         terminal.warn(f"{variable} is set, and goes on being used", hint=f"unset {variable}")
     elif login.unattended is not None:
         terminal.warn(f"{variable} is set: the next request signs in again", hint=f"unset {variable}")

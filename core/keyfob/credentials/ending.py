@@ -112,7 +112,7 @@ def remove_forbidden(login: Login) -> PolicyError | None:
 
 def _broken_by(login: Login, record: Record) -> PolicyError | None:
     try:
-        login.completed(record)
+        login.complete(record)
     except PolicyError as error:
         return error
     return None

@@ -129,7 +129,7 @@ class Login:
 
     def known(self) -> Record | None:
         """The login that would be used, told without asking anybody; None where there is none."""
-        given = self.records.given()
+        given = self.records.environment_secret()
         return self.stored() if given is None else self.records.of_environment(given)
 
     @property
@@ -148,7 +148,7 @@ class Login:
         Raises what `missing` returns, SignInError, PolicyError, StoreError, DamagedLoginError.
         """
         record = self.useful()
-        return self.completed(made(self) if record is None else record)
+        return self.complete(made(self) if record is None else record)
 
     def useful(self) -> Record | None:
         """The stored login. One that is of no use here does not count where a new one can be made without anybody."""
@@ -180,12 +180,12 @@ class Login:
 
     def of_environment(self, secret: str) -> Record:
         """The login that the environment gives, judged. Raises PolicyError, CredentialError."""
-        return self.completed(self.records.of_environment(secret))
+        return self.complete(self.records.of_environment(secret))
 
-    def completed(self, record: Record) -> Record:
+    def complete(self, record: Record) -> Record:
         """The record with what only its issuer knows, judged: before it is asked about, and after. May block."""
         self.judge(record)
-        completed = self.records.completed(record)
+        completed = self.records.complete(record)
         if completed.workspaces is None:  # nobody knows
             completed = replace(completed, workspaces=())
         if completed is not record:

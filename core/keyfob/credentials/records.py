@@ -34,7 +34,7 @@ def is_required(member: object) -> bool:
 class Records(Protocol):
     """What an auth plugin knows of the logins it stores, for one provider.
 
-    Derive from it, and write `read`, `made` and `credential`; the rest is as it is for most: one secret, stored alone.
+    Derive from it, and write `read`, `data_for` and `credential`; the rest is as it is for most: one secret, alone.
     """
 
     @property
@@ -42,17 +42,17 @@ class Records(Protocol):
         """What can be stored without a browser: of `api-key`, `access-token`."""
         return ("api-key",)
 
-    def given(self) -> str | None:
+    def environment_secret(self) -> str | None:
         """The secret that the environment gives, which goes before any stored one; None where it gives none. Cheap."""
         return None
 
     def of_environment(self, secret: str) -> Record:
-        """What `given` returned, as a record. Asks nobody. Raises CredentialError."""
+        """What `environment_secret` returned, as a record. Asks nobody. Raises CredentialError."""
         return Record({}, secret)
 
     @property
     def variable(self) -> str:
-        """The name of the environment variable that `given` takes its secret from now, or would; "" for none."""
+        """The name of the environment variable that `environment_secret` takes it from now, or would; "" for none."""
         return ""
 
     @property
@@ -67,7 +67,7 @@ class Records(Protocol):
         """
         ...
 
-    def completed(self, record: Record) -> Record:
+    def complete(self, record: Record) -> Record:
         """The record with what only its issuer can tell of it. May block. Raises CredentialError."""
         return record
 
@@ -77,7 +77,7 @@ class Records(Protocol):
         ...
 
     @required
-    def made(self, method: str, secret: str) -> Data:
+    def data_for(self, method: str, secret: str) -> Data:
         """What to store for this secret, which is of that one of `methods`. Asks nobody. Raises CredentialError."""
         ...
 
@@ -165,7 +165,7 @@ class SignsIn(Records, Protocol):
         """
         ...
 
-    def lacking(self, data: Data) -> str | None:
+    def missing_for_renewal(self, data: Data) -> str | None:
         """What to do so that a stored login can be renewed, where something is missing for that, such as the client's
         secret; None where nothing is."""
         return None
@@ -176,7 +176,7 @@ class SignsIn(Records, Protocol):
         ...
 
     @required
-    def received(self, data: Data) -> Data:
+    def imported(self, data: Data) -> Data:
         """A login that comes from another machine, as it may be stored here. May block.
 
         Where it is renewed and revoked, this machine's configuration and the issuer say, and not whoever has sent it:

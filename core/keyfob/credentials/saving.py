@@ -64,7 +64,7 @@ def save(
 
 def sendable(login: Login, data: Data) -> Record:
     """The record that a new login is, if it may be sent and can be. May block. Raises CredentialError, PolicyError."""
-    record = login.completed(login.records.read(data))
+    record = login.complete(login.records.read(data))
     login.records.credential(record)
     return record
 

@@ -63,7 +63,7 @@ class StoredSource:
 
     def __init__(self, login: Login, renew: Renew, where: Callable[[Record], str | None] = lambda _: None) -> None:
         self._login = login
-        self._given = login.records.given
+        self._given = login.records.environment_secret
         self._clock = login.clock
         self._renew = renew
         self._where = where

@@ -42,7 +42,7 @@ class Keys:
         self._environ = context.environ
         self._instructions = options.env_key_instructions
 
-    def given(self) -> str | None:
+    def environment_secret(self) -> str | None:
         """The variable's value, without the blanks around it; blank is unset."""
         return self._environ.get(self.variable, "").strip() or None
 
@@ -65,7 +65,7 @@ class Keys:
             raise DamagedLoginError(f"the stored key cannot be used: {_KEY} is {'no text' if key else 'missing'}")
         return Record(data, key)
 
-    def completed(self, record: Record) -> Record:
+    def complete(self, record: Record) -> Record:
         """There is nothing that its issuer could add."""
         return record
 
@@ -73,7 +73,7 @@ class Keys:
         """`Authorization: Bearer` and the key."""
         return Credential.bearer(record.token)
 
-    def made(self, method: str, secret: str) -> Mapping[str, Any]:
+    def data_for(self, method: str, secret: str) -> Mapping[str, Any]:
         """What is stored for an API key: there is no other method."""
         return {_KEY: secret}
 

@@ -52,7 +52,7 @@ class OAuthLogins:
             return None
         return f"environment variable {self.variable} is not set"
 
-    def given(self) -> str | None:
+    def environment_secret(self) -> str | None:
         """No variable holds a login."""
         return None
 
@@ -60,7 +60,7 @@ class OAuthLogins:
         """No variable holds a login."""
         raise NotSignedInError(f"{self._provider}: no variable holds its login", hint=self._command)
 
-    def made(self, method: str, secret: str) -> Mapping[str, Any]:
+    def data_for(self, method: str, secret: str) -> Mapping[str, Any]:
         """There is no key that could be stored: one signs in."""
         raise NotSignedInError(f"{self._provider}: {method} is no way to sign in", hint=self._command)
 
@@ -71,7 +71,7 @@ class OAuthLogins:
     def _of_environment(self) -> str | None:
         return self._context.environ.get(self.variable, "").strip() or None
 
-    def lacking(self, data: Mapping[str, Any]) -> str | None:
+    def missing_for_renewal(self, data: Mapping[str, Any]) -> str | None:
         """The client's secret, for a login that is renewed with it."""
         renewed = self._options.by_itself or data.get(login.REFRESH) is not None
         if not renewed or not self._options.confidential or self._secret(data) is not None:
@@ -124,7 +124,7 @@ class OAuthLogins:
         """The login with its access token alone."""
         return {name: value for name, value in data.items() if name not in (login.REFRESH, login.SECRET)}
 
-    def received(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    def imported(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Its tokens, bound to what is configured here, with the endpoints that it would be made with here: whoever has
         sent it could have the client's secret sent to them.
 
@@ -147,7 +147,7 @@ class OAuthLogins:
         except OtherOriginError as error:
             raise OtherOriginError(f"{self._provider}: {error}", hint=self._command) from None
 
-    def completed(self, record: Record) -> Record:
+    def complete(self, record: Record) -> Record:
         """There is nothing that its issuer could add."""
         return record
 

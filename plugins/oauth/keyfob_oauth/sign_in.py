@@ -13,14 +13,14 @@ from keyfob.plugin.oauth import (
     BASIC,
     NONE,
     POST,
+    AuthorizationRequest,
     Client,
     Server,
-    Wanted,
-    asked,
+    authorize,
     device_tokens,
-    discovered,
-    granted,
+    discover,
     plain,
+    request_tokens,
 )
 from keyfob_oauth import login
 from keyfob_oauth.hints import hinted, look_at, looking_at, table
@@ -49,9 +49,9 @@ class SignIn:
         with hinted(self._provider, self._options):
             server, client = self._begun()
             url = self._needed(server.authorization_endpoint, "authorization_endpoint", "--device-auth")
-            with granted(self._wanted(server, url), self._context.interaction) as grant:
+            with authorize(self._authorization_request(server, url), self._context.interaction) as grant:
                 request = client.code(server.token_endpoint, grant, **self._options.asked_again)
-                yield self._data(server, client, asked(request, self._context.send))
+                yield self._data(server, client, request_tokens(request, self._context.send))
 
     @contextlib.contextmanager
     def device(self) -> Iterator[Mapping[str, Any]]:
@@ -69,7 +69,7 @@ class SignIn:
         with hinted(self._provider, self._options):
             server, client = self._begun()
             request = client.credentials(server.token_endpoint, **self._options.asked_for)
-            tokens = dict(asked(request, self._context.send))
+            tokens = dict(request_tokens(request, self._context.send))
         with contextlib.suppress(SignInError):  # by itself it does this where nobody is
             self._tell_of_scopes(tokens)
         yield self._stored(server, client, {**tokens, login.REFRESH: None}, Identity())
@@ -95,7 +95,7 @@ class SignIn:
         if options.issuer is None or not options.discovers:
             return Server(issuer=options.issuer, **written)
         with looking_at(self._provider, "issuer"):
-            return replace(discovered(options.issuer, self._context.send, named=f"{self._table}.issuer"), **written)
+            return replace(discover(options.issuer, self._context.send, named=f"{self._table}.issuer"), **written)
 
     def _method(self, server: Server, secret: str | None) -> str:
         """How the client authenticates: as it is written, else as the server takes it; it takes the first of them all
@@ -126,10 +126,10 @@ class SignIn:
 
     # What is asked for
 
-    def _wanted(self, server: Server, url: str) -> Wanted:
+    def _authorization_request(self, server: Server, url: str) -> AuthorizationRequest:
         fields = {**self._prompt(), **self._options.authorization_parameters, **self._options.asked_for}
         back = urlsplit(self._options.redirect_uri or "http://127.0.0.1/callback")
-        return Wanted(
+        return AuthorizationRequest(
             url,
             self._options.client_id,
             {name: value for name, value in fields.items() if value},

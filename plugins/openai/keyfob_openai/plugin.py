@@ -62,7 +62,7 @@ class OpenAILogins:
         """CODEX_API_KEY goes first."""
         return ACCESS_TOKEN if not self._variable(API_KEY) and self._variable(ACCESS_TOKEN) else API_KEY
 
-    def given(self) -> str | None:
+    def environment_secret(self) -> str | None:
         """The key or token of the environment; blank is unset."""
         return self._variable(API_KEY) or self._variable(ACCESS_TOKEN) or None
 
@@ -90,7 +90,7 @@ class OpenAILogins:
             hint = f"codex login, or {self._command} --replace"
             raise DamagedLoginError(str(error), hint=hint) from None
 
-    def completed(self, record: Record) -> Record:
+    def complete(self, record: Record) -> Record:
         """A personal access token does not say whose it is: its issuer is asked, once in the life of a process."""
         if login.kind(record.data) != login.PERSONAL:
             return record
@@ -104,7 +104,7 @@ class OpenAILogins:
         account = found["chatgpt_account_id"]
         return replace(record, account=account, workspaces=(account,))
 
-    def made(self, method: str, secret: str) -> Mapping[str, Any]:
+    def data_for(self, method: str, secret: str) -> Mapping[str, Any]:
         """What Codex stores for an API key, or for an access token."""
         if method == "api-key":
             return {"auth_mode": "apikey", "OPENAI_API_KEY": secret}
@@ -117,7 +117,7 @@ class OpenAILogins:
         way = SignIn(self._context, workspaces)
         return way.device() if flow == "device" else way.browser()
 
-    def lacking(self, data: Mapping[str, Any]) -> str | None:
+    def missing_for_renewal(self, data: Mapping[str, Any]) -> str | None:
         """A login is renewed by what is stored of it alone."""
         return None
 
@@ -125,7 +125,7 @@ class OpenAILogins:
         """ChatGPT's tokens without the one that is spent; a key or a personal access token is never spent."""
         return login.without_refresh_token(data) if login.kind(data) == login.TOKENS else data
 
-    def received(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    def imported(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """As it is, if it is renewed where one signs in here."""
         from keyfob_openai.sign_in import issuer_of
 

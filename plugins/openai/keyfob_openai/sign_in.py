@@ -22,19 +22,19 @@ from keyfob.plugin import (
     UnreachableError,
 )
 from keyfob.plugin.oauth import (
+    AuthorizationCode,
+    AuthorizationRequest,
     Client,
-    Granted,
     Prompt,
-    Wanted,
-    asked,
+    authorize,
+    check_pending,
     disabled,
     fault_of,
-    granted,
-    heed,
     invite,
-    polled,
+    poll,
     prompt_of,
     refused,
+    request_tokens,
 )
 from keyfob_openai.claims import claims, openai, text
 from keyfob_openai.login import record_of, stamp
@@ -74,7 +74,7 @@ class SignIn:
     @contextlib.contextmanager
     def browser(self) -> Iterator[Mapping[str, Any]]:
         """In the browser. The API key is an extra that OpenAI gives to some: without it the login is as good."""
-        with granted(self._wanted(), self._context.interaction) as grant:
+        with authorize(self._authorization_request(), self._context.interaction) as grant:
             tokens = self._tokens(grant)
             yield self._data(tokens, self._api_key(tokens["id_token"]) if self._may_stay(tokens) else None)
 
@@ -92,7 +92,7 @@ class SignIn:
         with way as data:
             yield data
 
-    def _wanted(self) -> Wanted:
+    def _authorization_request(self) -> AuthorizationRequest:
         fields = {
             "scope": _SCOPES,
             "id_token_add_organizations": "true",
@@ -101,7 +101,7 @@ class SignIn:
         }
         if self._workspaces:
             fields["allowed_workspace_id"] = ",".join(self._workspaces)
-        return Wanted(
+        return AuthorizationRequest(
             f"{self._issuer}/oauth/authorize",
             CLIENT_ID,
             fields,
@@ -114,8 +114,8 @@ class SignIn:
             refusals=_REFUSALS,
         )
 
-    def _tokens(self, grant: Granted) -> Mapping[str, Any]:
-        tokens = asked(self._client.code(f"{self._issuer}/oauth/token", grant), self._context.send)
+    def _tokens(self, grant: AuthorizationCode) -> Mapping[str, Any]:
+        tokens = request_tokens(self._client.code(f"{self._issuer}/oauth/token", grant), self._context.send)
         missing = [name for name in _NEEDED if text(tokens, name) is None]
         if missing:
             raise SignInError(f"{self._host} answered without {' and '.join(missing)}")
@@ -180,23 +180,23 @@ class SignIn:
             raise refused(answer, request)
         return answer.document()
 
-    def _entered(self, prompt: Prompt, device: str) -> Granted:
+    def _entered(self, prompt: Prompt, device: str) -> AuthorizationCode:
         interaction = self._context.interaction
         request = self._json("token", {"device_auth_id": device, "user_code": prompt.code})
         invite(prompt, interaction)
-        return polled(lambda: self._poll(request), prompt, interaction, self._context.clock)
+        return poll(lambda: self._poll(request), prompt, interaction, self._context.clock)
 
-    def _poll(self, request: Exchange) -> Granted | None:
+    def _poll(self, request: Exchange) -> AuthorizationCode | None:
         """As Codex: whatever else is answered ends it, a gateway's error too."""
         answer = self._context.send(request)
         if not answer.ok:
-            heed(answer, request, pending=answer.status in _PENDING)
+            check_pending(answer, request, pending=answer.status in _PENDING)
             return None
         document = answer.document()
         code, verifier = text(document, "authorization_code"), text(document, "code_verifier")
         if code is None or verifier is None:
             raise SignInError(f"{self._host} answered without an authorization code")
-        return Granted(code, verifier, f"{self._issuer}/deviceauth/callback")
+        return AuthorizationCode(code, verifier, f"{self._issuer}/deviceauth/callback")
 
     def _json(self, path: str, body: Mapping[str, str]) -> Exchange:
         url = f"{self._issuer}/api/accounts/deviceauth/{path}"

@@ -108,7 +108,7 @@ class _Halves:
         return (
             self._provider.route.plugin == "envkey"
             and login is not None
-            and (login.records.given() is None and login.known() is not None)
+            and (login.records.environment_secret() is None and login.known() is not None)
         )
 
     def _see_that_both_go_to_one_place(self) -> None:

@@ -34,7 +34,7 @@ _SECRETS = frozenset(
 )
 
 
-def asked(request: Exchange, send: Send) -> Mapping[str, Any]:
+def request_tokens(request: Exchange, send: Send) -> Mapping[str, Any]:
     """Send it; the tokens that are answered. Raises SignInError, UnreachableError, UnansweredError, ConfigError."""
     answer = send(request)
     if not answer.ok:

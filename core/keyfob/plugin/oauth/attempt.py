@@ -10,12 +10,12 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from keyfob.errors import DeniedError, ExpiredSignInError, SignInError
 from keyfob.plugin.oauth.answers import plain, reason
+from keyfob.plugin.oauth.authorization import AuthorizationCode
 from keyfob.plugin.oauth.ports import ADDRESS
-from keyfob.plugin.oauth.proof import Proof
-from keyfob.plugin.oauth.wanted import Granted
+from keyfob.plugin.oauth.proof_key import ProofKey
 
 if TYPE_CHECKING:
-    from keyfob.plugin.oauth.wanted import Wanted
+    from keyfob.plugin.oauth.authorization import AuthorizationRequest
 
 # Both lead here, and neither is a name that somebody else could have DNS point here.
 LOOPBACK = (ADDRESS, "localhost")
@@ -42,14 +42,14 @@ class Attempt:
     waits to be told how it ended.
     """
 
-    def __init__(self, wanted: Wanted, port: int) -> None:
+    def __init__(self, request: AuthorizationRequest, port: int) -> None:
         self.port = port
-        self.path = wanted.path
-        self.redirect_uri = f"http://{wanted.host}:{port}{wanted.path}"
+        self.path = request.path
+        self.redirect_uri = f"http://{request.host}:{port}{request.path}"
         self.done = threading.Event()
         self.came = False
-        self._wanted = wanted
-        self._proof = Proof.new()
+        self._request = request
+        self._proof = ProofKey.new()
         self._lock = threading.Lock()
         self._answer: dict[str, str] | None = None
         self._cancelled = False
@@ -59,14 +59,14 @@ class Attempt:
         """Where the person is sent: the authorization request (RFC 6749, section 4.1.1; RFC 7636, section 4.3)."""
         own = {
             "response_type": "code",
-            "client_id": self._wanted.client_id,
+            "client_id": self._request.client_id,
             "redirect_uri": self.redirect_uri,
             "code_challenge": self._proof.challenge,
             "code_challenge_method": "S256",
             "state": self._proof.state,
         }
-        fields = urlencode({**own, **self._wanted.fields, **own})  # own ones first, and never replaced
-        return f"{self._wanted.endpoint}{'&' if '?' in self._wanted.endpoint else '?'}{fields}"
+        fields = urlencode({**own, **self._request.fields, **own})  # own ones first, and never replaced
+        return f"{self._request.endpoint}{'&' if '?' in self._request.endpoint else '?'}{fields}"
 
     def offer(self, query: str) -> Verdict:
         """An answer that a browser brings, as the query of the redirect URI."""
@@ -94,7 +94,7 @@ class Attempt:
                 self.done.set()
             return self._cancelled
 
-    def granted(self) -> Granted:
+    def grant(self) -> AuthorizationCode:
         """What the answer gives; one that comes later is too late. Raises SignInError."""
         with self._lock:
             self.done.set()
@@ -108,7 +108,7 @@ class Attempt:
         code = self._answer.get("code", "")
         if not code:
             raise SignInError(f"{self._issuer} sent the browser back without an authorization code")
-        return Granted(code, self._proof.verifier, self.redirect_uri)
+        return AuthorizationCode(code, self._proof.verifier, self.redirect_uri)
 
     def _offered(self, query: str, *, by_browser: bool) -> Verdict:
         fields = _fields(query)
@@ -134,7 +134,7 @@ class Attempt:
 
     @property
     def _issuer(self) -> str:
-        return urlsplit(self._wanted.endpoint).hostname or "the issuer"
+        return urlsplit(self._request.endpoint).hostname or "the issuer"
 
     def _see_who_answered(self, answer: dict[str, str]) -> None:
         """RFC 9207, section 2.4: by a strict comparison of the whole text, also where it says no.
@@ -142,8 +142,8 @@ class Attempt:
         An issuer that nobody can compare is none: a server that had the browser sent to another's would be given that
         one's code (RFC 9700, section 4.4).
         """
-        named, issuer = answer.get("iss"), self._wanted.issuer
-        if named is None and self._wanted.announces_iss:
+        named, issuer = answer.get("iss"), self._request.issuer
+        if named is None and self._request.announces_iss:
             raise SignInError(f"the answer does not say that it is of {issuer}, which announces to say so (iss)")
         if named is not None and issuer is None:
             message = "the answer names its issuer, and none is known to compare it with"
@@ -155,7 +155,7 @@ class Attempt:
         """RFC 6749, section 4.1.2.1."""
         error, description = answer["error"], answer.get("error_description", "")
         said = reason(answer) or "it does not say why"
-        known = (told for word, told in self._wanted.refusals.items() if word in f"{error} {description}")
+        known = (told for word, told in self._request.refusals.items() if word in f"{error} {description}")
         kind = DeniedError if error == "access_denied" else SignInError
         return kind(next(known, f"{self._issuer} refused: {said}"), error=plain(error) or None)
 

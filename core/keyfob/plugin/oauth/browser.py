@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from keyfob.plugin.interaction import Interaction
+    from keyfob.plugin.oauth.authorization import AuthorizationCode, AuthorizationRequest
     from keyfob.plugin.oauth.pages import Page
-    from keyfob.plugin.oauth.wanted import Granted, Wanted
 
 # How long a person is given. Seconds.
 PATIENCE = 15 * 60.0
 
 
 @contextlib.contextmanager
-def granted(wanted: Wanted, interaction: Interaction, seconds: float = PATIENCE) -> Iterator[Granted]:
+def authorize(
+    request: AuthorizationRequest, interaction: Interaction, seconds: float = PATIENCE
+) -> Iterator[AuthorizationCode]:
     """Send the person to the issuer, and yield what it grants. seconds: how long that may take.
 
     The browser is told how it ended when the context is left: in good order that all is done, else what went wrong.
@@ -31,17 +33,17 @@ def granted(wanted: Wanted, interaction: Interaction, seconds: float = PATIENCE)
     """
     from keyfob.plugin.oauth.loopback import Listener  # asyncio is for those who sign in, not for those who renew
 
-    with listening(wanted.ports, ask=wanted.ask) as held:
-        attempt = Attempt(wanted, held.getsockname()[1])
+    with listening(request.ports, ask=request.ask) as held:
+        attempt = Attempt(request, held.getsockname()[1])
         with Listener(held, attempt) as listener:
             try:
                 interaction.visit(attempt.address, attempt.port)
                 interaction.wait(seconds, left=seconds, done=attempt.done, typed=attempt.pasted)
-                yield attempt.granted()
+                yield attempt.grant()
             except BaseException as error:
                 listener.finish(_page(error))
                 raise
-            listener.finish(pages.done(wanted.name))
+            listener.finish(pages.done(request.name))
 
 
 def _page(error: BaseException) -> Page:

@@ -12,7 +12,7 @@ from keyfob.credentials.exchange import Exchange
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from keyfob.plugin.oauth.wanted import Granted
+    from keyfob.plugin.oauth.authorization import AuthorizationCode
 
 NONE, BASIC, POST = "none", "client_secret_basic", "client_secret_post"
 
@@ -32,9 +32,9 @@ class Client:
     method: str = NONE
     named: str | None = None
 
-    def code(self, url: str, granted: Granted, **more: str) -> Exchange:
+    def code(self, url: str, grant: AuthorizationCode, **more: str) -> Exchange:
         """The request that gets tokens for the code of a browser sign-in (section 4.1.3; RFC 7636, section 4.5)."""
-        fields = {"code": granted.code, "redirect_uri": granted.redirect_uri, "code_verifier": granted.verifier}
+        fields = {"code": grant.code, "redirect_uri": grant.redirect_uri, "code_verifier": grant.verifier}
         return self.request(url, "authorization_code", {**fields, **more})
 
     def refresh(self, url: str, refresh_token: str, **more: str) -> Exchange:

@@ -82,11 +82,11 @@ def device_tokens(
         if answer.ok:
             return answers.tokens(answer, request)
         see_that_it_is_not_busy(answer, request)
-        heed(answer, request, pending=answers.error_code(answer.document()) == "authorization_pending")
+        check_pending(answer, request, pending=answers.error_code(answer.document()) == "authorization_pending")
         return None
 
     invite(prompt, interaction)
-    return polled(ask, prompt, interaction, clock)
+    return poll(ask, prompt, interaction, clock)
 
 
 def _started(request: Exchange, send: Send) -> tuple[Prompt, str]:
@@ -140,7 +140,7 @@ def invite(prompt: Prompt, interaction: Interaction) -> None:
     interaction.say("go on only if you started this yourself: whoever gave you a code wants your account")
 
 
-def polled(
+def poll(
     ask: Callable[[], Found | None],
     prompt: Prompt,
     interaction: Interaction,
@@ -198,7 +198,7 @@ def see_that_it_is_not_busy(answer: Answer, request: Exchange) -> None:
         raise BusyError(f"{answers.host(request)} answered {answer.status}", answer.retry_after)
 
 
-def heed(answer: Answer, request: Exchange, *, pending: bool) -> None:
+def check_pending(answer: Answer, request: Exchange, *, pending: bool) -> None:
     """Raise what an answer that is no success says (section 3.5); return where nobody has entered the code yet.
 
     pending: whether that is what the answer says. Raises SlowDown, SignInError.

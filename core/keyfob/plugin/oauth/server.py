@@ -42,7 +42,7 @@ class Server:
     methods: tuple[str, ...] = ()
 
 
-def discovered(issuer: str, send: Send, *, named: str) -> Server:
+def discover(issuer: str, send: Send, *, named: str) -> Server:
     """Ask an issuer for its metadata. named: what names the issuer in messages, such as a key of the configuration.
 
     Raises ConfigError for what cannot be an issuer, SignInError for what is no metadata, or another issuer's (RFC 8414,

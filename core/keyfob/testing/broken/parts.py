@@ -131,7 +131,7 @@ class Logins(Rotation):
             raise DamagedLoginError("expires_at is no time")
         return Record(data, access, secret=refresh, expires_at=ends)
 
-    def made(self, method: str, secret: str) -> Mapping[str, Any]:
+    def data_for(self, method: str, secret: str) -> Mapping[str, Any]:
         return {"access": secret, "refresh": None, "expires_at": None}
 
     def credential(self, record: Record) -> Credential:

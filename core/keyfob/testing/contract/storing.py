@@ -135,7 +135,7 @@ def _data(trial: Trial) -> dict[str, Any]:
 def _make_one(trial: Trial, records: Records) -> None:
     """As its user would, with a key, or as a program that needs nobody."""
     if records.methods:
-        trial.store(records.made(records.methods[0], trial.issuer.grant().token))
+        trial.store(records.data_for(records.methods[0], trial.issuer.grant().token))
     else:
         trial.provider().credential()
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AuthorizationRequest:
     """What a sign-in asks for, and where the browser is to come back to.
 
     endpoint: the authorization endpoint. fields: of its request, beside those that every such request has. issuer:
@@ -37,7 +37,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class AuthorizationCode:
     """What the issuer gave through the browser, with what else the token request needs."""
 
     code: str = field(repr=False)

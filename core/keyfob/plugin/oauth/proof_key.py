@@ -13,7 +13,7 @@ _STATE = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class ProofKey:
     """One sign-in's own secrets (RFC 7636; RFC 6749, section 10.12). `challenge` is the verifier's SHA-256."""
 
     verifier: str = field(repr=False)
@@ -21,7 +21,7 @@ class Proof:
     state: str = field(repr=False)
 
     @classmethod
-    def new(cls) -> Proof:
+    def new(cls) -> ProofKey:
         """Made of fresh randomness."""
         verifier = secrets.token_urlsafe(_VERIFIER)
         digest = hashlib.sha256(verifier.encode("ascii")).digest()
