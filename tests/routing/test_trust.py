@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import fields
+from types import ModuleType
 
 import pytest
 
@@ -15,6 +16,7 @@ from keyfob.credentials.saving import save
 from keyfob.errors import PluginError
 from keyfob.plugin import Context
 from keyfob.routing.builtin import MODULES, RESERVED_IDS, RESERVED_KEYS
+from keyfob.routing.strays import refuse_stray
 from keyfob.stores.choice import places
 
 from .test_plugins import LOAD, project, run_with_plugins, stray
@@ -190,6 +192,24 @@ def test_a_stray_part_of_a_namespace_that_is_loaded_is_not_run(site, project):
     stray(project, "kf_shared/acme.py")
     said = run_with_plugins(site.folder, f"import kf_shared.beta\n{LOAD}", cwd=project)
     assert said.startswith(f"refused: acme 1.0: kf_shared.acme would be imported from {project}/kf_shared/acme.py")
+
+
+def test_what_another_thread_imports_meanwhile_is_no_stray(tmp_path, monkeypatch):
+    """It is loaded by the second look, which is for where it is installed."""
+    (tmp_path / "kf_meanwhile.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Other:
+        looks = 0
+
+        def find_spec(self, name, path=None, target=None):
+            self.looks += name == "kf_meanwhile"
+            if self.looks == 2:
+                monkeypatch.setitem(sys.modules, "kf_meanwhile", ModuleType("kf_meanwhile"))
+
+    monkeypatch.setattr(sys, "meta_path", [Other(), *sys.meta_path])
+    refuse_stray("kf_meanwhile", "acme 1.0", [str(tmp_path)])
+    assert "kf_meanwhile" in sys.modules
 
 
 # What a plugin is handed

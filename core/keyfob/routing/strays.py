@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from keyfob.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from importlib.machinery import ModuleSpec
 
 
@@ -19,21 +19,23 @@ def refuse_stray(module: str, owner: str, site_folders: Sequence[str]) -> None:
 
     site_folders: where installers write to. A module that is loaded has been run already, and so have its packages.
     """
-    found = _first_file(module, None)
-    if found is not None and not _same(found, _first_file(module, _install_folders(site_folders))):
+    loaded = dict(sys.modules)  # one state for both looks: another thread may be importing it
+    found = _first_file(module, None, loaded)
+    if found is not None and not _same(found, _first_file(module, _install_folders(site_folders), loaded)):
         message = f"{owner}: {module} would be imported from {found}, where nothing is installed"
         raise PluginError(message, hint="cd to another folder")
 
 
-def _first_file(module: str, path: Sequence[str] | None) -> str | None:
+def _first_file(module: str, path: Sequence[str] | None, modules: Mapping[str, ModuleType]) -> str | None:
     """The file that importing `module` runs first, looked for in `path` (None: sys.path). Runs nothing.
 
-    A package that is loaded is not run again, and a namespace package is no file: what they hold is looked at.
+    modules: those that are loaded. A package among them is not run again, and a namespace package is no file: what they
+    hold is looked at.
     """
     everywhere, name = path is None, ""
     for part in module.split("."):
         name = f"{name}.{part}" if name else part
-        spec, loaded = _spec(name, path), sys.modules.get(name)
+        spec, loaded = _spec(name, path), modules.get(name)
         if loaded is None and spec is not None and spec.origin is not None:
             return spec.origin
         package = loaded if everywhere and loaded is not None else spec
