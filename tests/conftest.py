@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LOOPBACK: Final = "127.0.0.1,::1,localhost"
-_NO_HOME: Final = os.path.join(tempfile.gettempdir(), f"keyfob-no-home-{os.getpid()}")
+# In a folder of this run's own: what an earlier run left in a home must not be taken for this one's.
+_OURS: Final = tempfile.mkdtemp(prefix="keyfob-tests-")
+_NO_HOME: Final = os.path.join(_OURS, "no-home")
 _FOLDERS: Final = ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
 # What whoever runs the tests has set for keyfob, Codex, SDKs and their networks must not change the tests.
 _FOREIGN: Final = ("AZURE_", "CODEX_", "GOOGLE_", "KEYFOB_", "OPENAI_", "NO_COLOR", "FORCE_COLOR")
@@ -23,6 +26,7 @@ _ALL: Final = os.environ.get("KEYFOB_E2E") == "all"
 @pytest.hookimpl(tryfirst=True)  # before pytest-socket reads the option
 def pytest_configure(config: pytest.Config) -> None:
     """Close the network but for loopback, and take away home and settings: of this process and of its children."""
+    config.add_cleanup(lambda: shutil.rmtree(_OURS, ignore_errors=True))
     config.option.allow_hosts = config.option.allow_hosts or _LOOPBACK
     for name in list(os.environ):
         if (name.startswith(_FOREIGN) and name not in _KEPT) or name.lower().endswith("_proxy"):

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -124,7 +125,7 @@ def machines(home: CodexHome) -> Iterator[tuple[Machine, Machine]]:
     """The remote one, and that of whoever sits before it; a cable is between them."""
     if os.geteuid() != 0 or not shutil.which("ip"):
         pytest.skip("two hosts take root, and iproute2 (Debian: apt-get install iproute2)")
-    names = [f"keyfob-{side}-{os.getpid()}" for side in ("remote", "desk")]
+    names = [f"keyfob-{side}-{secrets.token_hex(4)}" for side in ("remote", "desk")]
     try:
         try:
             for name in names:
