@@ -316,7 +316,7 @@ def test_what_cannot_be_removed_is_said(here, there, issuer, monkeypatch):
         raise StoreError("the disk is full")
 
     write_login(here, issuer.login())
-    monkeypatch.setattr(FileStore, "remove", failing)
+    monkeypatch.setattr(FileStore, "delete", failing)
     found = here("login", "export", "corp", "--move", "--", *importing(there))
     assert (found.code, bool(stored(there))) == (1, True)
     assert "the disk is full" in found.err

@@ -268,13 +268,13 @@ def test_it_is_done_under_the_locks(keyfob, monkeypatch):
 
     def told(login, places, **options):
         for place in places:
-            for name in ("lock", "writing", "clear", "remove"):
+            for name in ("lock", "writing", "delete"):
                 monkeypatch.setattr(place, name, _told(held, name, getattr(place, name)))
         return sign_out(login, places, **options)
 
     monkeypatch.setattr(logout, "sign_out", told)
     assert keyfob("logout", "corp").code == 0
-    assert held == ["lock", "writing", "remove", "clear"]
+    assert held == ["lock", "writing", "delete"]
 
 
 def _told(held, name, function):

@@ -157,7 +157,7 @@ class TestLogout:
         """Whoever signed out has announced it."""
 
         def leave(secret: str) -> Answer:
-            world.store.remove()
+            world.store.delete()
             return world.issuer.renewed(secret)
 
         world.issuer.answers = [leave]

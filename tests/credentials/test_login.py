@@ -203,13 +203,13 @@ class TestRemove:
     def test_a_record_that_stays_keeps_its_successor(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """The folder is read-only, for instance: what an issuer has answered is all that lives of that login."""
 
-        def remove() -> bool:
+        def drop_record() -> bool:
             raise StoreError("read-only")
 
         stage = Stage(world.record.fingerprint, world.issuer.renewed("R1").body)
         world.store.prepare(world.disk)
         world.store.put_stage(stage)
-        monkeypatch.setattr(world.store, "remove", remove)
+        monkeypatch.setattr(world.store, "drop_record", drop_record)
         assert sign_out(world.login(), [world.store], revoke=False).failed
         assert remove_carried(world.login(), world.record, [world.store]).failed
         assert world.store.stage() == stage

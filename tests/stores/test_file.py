@@ -505,6 +505,16 @@ class TestRemoving:
         assert store.remove()
         assert gone == [target, f"{target}.keyfob.stage", path]
 
+    def test_of_a_link_with_what_lies_beside_its_target(self, path: str) -> None:
+        """Afterwards nobody knows any more where that was."""
+        target = f"{path}.target"
+        put(target, AS_CODEX)
+        os.symlink(target, path)
+        store = FileStore(path)
+        store.note(Journal(Intent("f")))
+        assert store.delete()
+        assert os.listdir(os.path.dirname(path)) == []
+
     def test_a_folder(self, path: str) -> None:
         """What is no file is not removed."""
         os.mkdir(path)

@@ -15,8 +15,8 @@ def test_each_change_has_a_stamp_of_its_own() -> None:
     for number in range(20):
         store.write({"number": number})
         stamps.append(store.stamp())
-    assert store.remove()
-    assert not store.remove()
+    assert store.delete()
+    assert not store.delete()
     stamps.append(store.stamp())
     assert len(set(stamps)) == len(stamps)
     assert store.read() is None

@@ -202,7 +202,7 @@ def test_a_locked_keyring_is_told_and_nobody_is_asked(secret_service, home, name
         secret_service.add(json.dumps(KEY), **name)
     secret_service.lock()
     store = store_for(mode, home, "openai", "x", lambda _: None)
-    for step, arguments in (("read", []), ("replace", [KEY]), ("remove", [])):
+    for step, arguments in (("read", []), ("replace", [KEY]), ("delete", [])):
         with pytest.raises(StoreError, match="the keyring is locked") as caught:
             getattr(store, step)(*arguments)
         assert not isinstance(caught.value, NoKeyringError)

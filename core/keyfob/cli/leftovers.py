@@ -35,8 +35,7 @@ class Leftover:
     def remove(self) -> None:
         """Remove it. Its issuer is not told: only its plugin could. Raises StoreError."""
         with self.store.lock(), self.store.writing():
-            self.store.remove()
-            self.store.clear()
+            self.store.delete()
 
 
 def leftovers(session: Session) -> list[Leftover]:

@@ -76,8 +76,7 @@ def _removed_if_held(login: Login, store: Store, record: Record) -> bool:
     with store.writing():
         held = _holds(login, store, record)
         if held:
-            store.remove()
-            store.clear()
+            store.delete()
     return held
 
 
@@ -104,8 +103,7 @@ def remove_forbidden(login: Login) -> PolicyError | None:
             current = login.stored()
             if current is None or current.fingerprint != record.fingerprint:
                 return None
-            login.store.remove()
-            login.store.clear()
+            login.store.delete()
     login.announce("logout", account=record.account, code=broken.code, place=login.store.place)
     return broken
 
@@ -125,8 +123,7 @@ def _removed(login: Login, store: Store, still_valid: list[str] | None) -> bool:
             return False
         why = None if still_valid is None else _not_revoked(login, store)
         with store.writing():
-            store.remove()  # first: should it stay, so does what an issuer answered and it still lacks
-            store.clear()
+            store.delete()
     if why is not None and still_valid is not None:
         still_valid.append(why)
     return True

@@ -69,8 +69,8 @@ class Store(Protocol):
         """
         ...
 
-    def remove(self) -> bool:
-        """Remove the record and its stage; whether there was one. The journal stays: it may be of one elsewhere."""
+    def delete(self) -> bool:
+        """Remove the record, then its stage and journal; whether there was one. One that stays keeps both."""
         ...
 
     def clear(self) -> None:

@@ -166,9 +166,9 @@ class AutoStore:
         except (NoKeyringError, TooLargeError):
             self._file.probe(size)
 
-    def remove(self) -> bool:
-        """See `Store.remove`."""
-        return self._current.remove()
+    def delete(self) -> bool:
+        """See `Store.delete`."""
+        return self._current.delete()
 
     def stamp(self) -> object:
         """See `Store.stamp`. While there is no keyring, the file tells."""

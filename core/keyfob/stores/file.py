@@ -128,11 +128,11 @@ class FileStore(Sidecar):
             return False
 
     def delete(self) -> bool:
-        """Remove the record, then its stage and journal; whether there was one. One that stays keeps both."""
+        """See `Store.delete`. Of a link, the link goes and its target too: it holds the login."""
         return self._removed(self.clear)
 
     def remove(self) -> bool:
-        """See `Store.remove`. Of a link, the link goes and its target too: it holds the login."""
+        """The same, but the journal stays: of a login that was moved, it holds elsewhere too."""
         return self._removed(self.drop_stage)
 
     def _removed(self, drop_rest: Callable[[], None]) -> bool:

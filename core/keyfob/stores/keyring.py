@@ -109,13 +109,13 @@ class KeyringStore(Sidecar):
             _put(self._record_entry, _compact(data), every=True)
 
     def delete(self) -> bool:
-        """Remove the record, then its stage and journal; whether there was one. One that stays keeps both."""
+        """See `Store.delete`."""
         there = self.drop_record()
         self.clear()
         return there
 
     def remove(self) -> bool:
-        """See `Store.remove`."""
+        """The same, but the journal stays: of a login that was moved, it holds elsewhere too."""
         there = self.drop_record()
         self.drop_stage()
         return there

@@ -71,11 +71,12 @@ class MemoryStore:
     def probe(self, size: int) -> None:
         """There is always room."""
 
-    def remove(self) -> bool:
-        """See `Store.remove`."""
-        removed, self._data, self._stage = self._data is not None, None, None
+    def delete(self) -> bool:
+        """See `Store.delete`."""
+        there, self._data = self._data is not None, None
         self._changes += 1
-        return removed
+        self.clear()
+        return there
 
     def clear(self) -> None:
         """See `Store.clear`."""

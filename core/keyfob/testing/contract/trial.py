@@ -79,7 +79,7 @@ class Trial:
         login = self.provider().login
         if login is not None:
             with login.store.lock(), login.store.writing():
-                login.store.remove()
+                login.store.delete()
                 login.store.clear()
 
     def _clock(self) -> float:
