@@ -34,6 +34,7 @@ from keyfob.plugin import Answer, Event
 from keyfob.signin import sign_in
 from keyfob.standing import standing
 from keyfob.stores.file import FileStore
+from keyfob.testing.answers import Answer as Document
 from keyfob.testing.issuer import jwt
 from keyfob.testing.model_server import ModelServer
 from keyfob_oauth.login import made_with
@@ -376,13 +377,47 @@ def test_a_way_that_the_server_does_not_have_is_said(corp, flow):
         corp.sign_in(flow)
 
 
-def test_what_was_asked_for_and_not_given_is_told(corp):
+KEY_OF_FLOW = "look at model_providers.corp.oauth.flow"
+
+
+@pytest.mark.parametrize(
+    ("configured", "arguments", "lacking", "hint"),
+    [
+        ("browser", [], ["authorization_endpoint"], "keyfob login corp --device-auth"),
+        ("browser", ["--device-auth"], ["device_authorization_endpoint"], "keyfob login corp"),
+        ("browser", [], ["authorization_endpoint", "device_authorization_endpoint"], KEY_OF_FLOW),
+        ("browser", ["--device-auth"], ["authorization_endpoint", "device_authorization_endpoint"], KEY_OF_FLOW),
+        ("device", [], ["device_authorization_endpoint"], KEY_OF_FLOW),
+    ],
+)
+def test_where_a_server_lacks_a_way_nobody_is_sent_the_same_way_again(
+    home, monkeypatch, capsys, configured, arguments, lacking, hint
+):
+    """The hint is the other way, if one can go that; else the key that decides on it."""
+    metadata = {}
+    monkeypatch.setattr("sys.stdin", None)
+    with ModelServer(answers={"/.well-known/openid-configuration": [Document(body=metadata)]}) as server:
+        names = ("token_endpoint", "authorization_endpoint", "device_authorization_endpoint")
+        metadata |= {"issuer": server.origin, **{name: f"{server.origin}/{name}" for name in names}}
+        for name in lacking:
+            del metadata[name]
+        table = f'issuer = "{server.origin}"\nclient_id = "keyfob"\nflow = "{configured}"'
+        home.write(
+            f'[model_providers.corp]\nbase_url = "https://llm.test/v1"\n[model_providers.corp.oauth]\n{table}',
+            "keyfob.toml",
+        )
+        assert run(["login", "corp", *arguments], home.environ, places=home.places) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"  → {hint}"
+
+
+@pytest.mark.parametrize("none", [None, " ", ["RT"]])
+def test_what_was_asked_for_and_not_given_is_told(corp, none):
     """No refresh token, and less than all scopes; the login is stored and used until it expires."""
     corp.issuer.fields |= {"scope": ""}
     corp.sign_in()
     assert not any("left out" in said for said in corp.person.said)  # OpenID's own show by what came
     corp.write(PEOPLE.replace(', "offline_access"', ', "api"'))
-    corp.issuer.fields |= {"refresh_token": None}
+    corp.issuer.fields |= {"refresh_token": none}
     corp.sign_in()
     assert "no refresh token came with it: many issuers want the scope offline_access" in corp.person.said[-2]
     assert "left out api" in corp.person.said[-1]
@@ -509,6 +544,19 @@ def test_without_the_variable_nobody_signs_in(program):
     with pytest.raises(MissingCredentialError, match="CORP_SECRET is not set") as caught:
         program.token()
     assert caught.value.hint == "export CORP_SECRET=…, or keyfob login corp"
+
+
+def test_who_gives_no_secret_is_told_of_the_variable_too(program, monkeypatch):
+    """They forgot to export it, perhaps."""
+
+    def nothing(what, whom):
+        raise MissingCredentialError(f"no {what} was given", hint="pipe it in")
+
+    del program.home.environ["CORP_SECRET"]
+    monkeypatch.setattr(program.person, "secret", nothing)
+    with pytest.raises(MissingCredentialError, match="no client secret was given") as caught:
+        program.sign_in()
+    assert caught.value.hint == "export CORP_SECRET=…, or pipe it in"
 
 
 def test_a_secret_that_is_typed_is_stored_and_renews(program):
@@ -729,6 +777,7 @@ def test_it_is_renewed_where_it_was_made(corp):
     corp.issuer.fields["refresh_token"] = None
     corp.now += LIFE
     assert corp.token() == "AT2"
+    corp.issuer.fields["refresh_token"] = " "  # is none either
     corp.now += LIFE
     assert corp.token() == "AT3"
     assert corp.issuer.requests(TOKEN)[1:] == [

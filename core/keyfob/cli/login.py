@@ -15,6 +15,7 @@ from keyfob.cli.ways import again, way
 from keyfob.credentials.saving import save, see_that_it_is_sound
 from keyfob.errors import (
     DamagedLoginError,
+    DisabledFlowError,
     KeyfobError,
     PortError,
     SignInError,
@@ -136,6 +137,8 @@ def _sign_in(login: Login, flow: str, options: argparse.Namespace, session: Sess
             error.hint = f"{login.command} --device-auth"
             raise
         return _sign_in(login, "device", options, session)
+    except DisabledFlowError:  # it knows another way; the same one again would end as this one has
+        raise
     except SignInError as error:
         if error.hint == login.command:
             error.hint = again(login, flow, browses=not options.no_browser)

@@ -78,7 +78,8 @@ def tokens_of(answer: Mapping[str, Any], now: float) -> dict[str, Any]:
     """
     from keyfob.plugin.oauth import expiry  # not where a login is only read
 
-    found = {name: answer[name] for name in (ACCESS, REFRESH) if isinstance(answer.get(name), str) and answer[name]}
+    given = {name: answer.get(name) for name in (ACCESS, REFRESH)}
+    found = {name: value for name, value in given.items() if isinstance(value, str) and value.strip()}
     if ACCESS not in found:
         raise ValueError("it has no access_token")
     return {**found, EXPIRES: expiry(answer, now), ISSUED: now}

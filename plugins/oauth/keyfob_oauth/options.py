@@ -27,7 +27,7 @@ ENDPOINTS = ("authorization_endpoint", "token_endpoint", "device_authorization_e
 BROWSER, DEVICE, PROGRAM = "browser", "device", "client_credentials"
 PUBLIC = "none"
 # What a flow begins with, where that is not the token endpoint.
-_BEGINS = {BROWSER: "authorization_endpoint", DEVICE: "device_authorization_endpoint"}
+BEGINS = {BROWSER: "authorization_endpoint", DEVICE: "device_authorization_endpoint"}
 
 Flow = Literal["browser", "device", "client_credentials"]
 Method = Literal["client_secret_basic", "client_secret_post", "none"]
@@ -104,7 +104,7 @@ class Options(BaseModel):
     @field_validator("token_endpoint")
     @classmethod
     def _the_flow_begins_somewhere(cls, url: str | None, info: ValidationInfo) -> str | None:
-        needed = _BEGINS.get(info.data.get("flow", ""))
+        needed = BEGINS.get(info.data.get("flow", ""))
         if url is not None and needed is not None and info.data.get(needed, "") is None:
             raise wrong(f"is written, so nothing is discovered: then this flow needs {needed}, too")
         return url

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from keyfob.plugin import Context, DisabledFlowError, SignInError
+from keyfob.plugin import Context, DisabledFlowError, MissingCredentialError, SignInError
 from keyfob.plugin.oauth import (
     BASIC,
     NONE,
@@ -25,7 +25,7 @@ from keyfob.plugin.oauth import (
 from keyfob_oauth import login
 from keyfob_oauth.hints import hinted, look_at, looking_at, table
 from keyfob_oauth.identity import Identity, identity
-from keyfob_oauth.options import ENDPOINTS, Options
+from keyfob_oauth.options import BEGINS, BROWSER, DEVICE, ENDPOINTS, Options
 
 # OpenID's own scopes are for the id token and the refresh token: servers may leave them out where they tell what the
 # access token is for.
@@ -48,7 +48,7 @@ class SignIn:
         """In the browser: a code with PKCE, to loopback (RFC 8252)."""
         with hinted(self._provider, self._options):
             server, client = self._begun()
-            url = self._needed(server.authorization_endpoint, "authorization_endpoint", "--device-auth")
+            url = self._beginning(BROWSER, server)
             with authorize(self._authorization_request(server, url), self._context.interaction) as grant:
                 request = client.code(server.token_endpoint, grant, **self._options.asked_again)
                 yield self._data(server, client, request_tokens(request, self._context.send))
@@ -58,7 +58,7 @@ class SignIn:
         """With a code (RFC 8628)."""
         with hinted(self._provider, self._options):
             server, client = self._begun()
-            url = self._needed(server.device_authorization_endpoint, "device_authorization_endpoint", "")
+            url = self._beginning(DEVICE, server)
             fields, context = self._options.asked_for, self._context
             tokens = device_tokens(client, url, server.token_endpoint, fields, context.send, context.interaction)
             yield self._data(server, client, tokens)
@@ -114,15 +114,36 @@ class SignIn:
         """The client's, of the environment; else whoever signs in is asked for it, and it is stored."""
         if self._environment is None:
             whom = f"{self._options.client_id} of {self._provider}"
-            self._typed = self._context.interaction.secret("client secret", whom)
+            with self._naming_the_variable():
+                self._typed = self._context.interaction.secret("client secret", whom)
         return self._environment or self._typed or ""
 
-    def _needed(self, url: str | None, name: str, way: str) -> str:
+    @contextlib.contextmanager
+    def _naming_the_variable(self) -> Iterator[None]:
+        """Around asking for the secret, which somebody meant to export, perhaps."""
+        variable = self._options.client_secret_env
+        try:
+            yield
+        except MissingCredentialError as error:
+            if variable is not None:
+                error.hint = f"export {variable}=…, or {error.hint}"
+            raise
+
+    def _beginning(self, flow: str, server: Server) -> str:
+        """The endpoint that a flow begins with. Raises DisabledFlowError, whose hint leads elsewhere."""
+        url: str | None = getattr(server, BEGINS[flow])
         if url is None:
             where = self._options.issuer or self._table
-            hint = f"keyfob login {self._provider} {way}".rstrip()
-            raise DisabledFlowError(f"{where} names no {name}: there is no signing in that way", hint=hint)
+            message = f"{where} names no {BEGINS[flow]}: there is no signing in that way"
+            raise DisabledFlowError(message, hint=self._instead_of(flow, server))
         return url
+
+    def _instead_of(self, flow: str, server: Server) -> str:
+        """The command for the other way, if that is one here; else the key that decides on it."""
+        other, option = (DEVICE, " --device-auth") if flow == BROWSER else (BROWSER, "")
+        if self._options.flow != BROWSER or getattr(server, BEGINS[other]) is None:
+            return look_at(self._provider, "flow")
+        return f"keyfob login {self._provider}{option}"
 
     # What is asked for
 
@@ -151,10 +172,11 @@ class SignIn:
         """The login of a person."""
         with looking_at(self._provider, "issuer"):
             whose = identity(tokens.get("id_token"), server.issuer, client.client_id)
-        if not tokens.get(login.REFRESH):
+        data = self._stored(server, client, tokens, whose)
+        if login.REFRESH not in data:
             self._tell_of_the_end()
         self._tell_of_scopes(tokens)
-        return self._stored(server, client, tokens, whose)
+        return data
 
     def _stored(self, server: Server, client: Client, tokens: Mapping[str, Any], whose: Identity) -> Mapping[str, Any]:
         found = {
