@@ -107,7 +107,7 @@ def _move(login: Login, command: Sequence[str], session: Session) -> int:
 def _told_that_it_stays(login: Login, record: Record, terminal: Terminal) -> Iterator[None]:
     """Around the handing over: where that was broken off, nobody knows how far it came."""
     stays = f"{login.provider}: the login stays here; it may be stored there, too"
-    mend = f"keyfob logout {login.provider} --local, on one of the two"
+    mend = f"keyfob status, there; if it has arrived, keyfob logout {login.provider} --local on one of the two"
     if record.secret is not None:
         stays, mend = f"{stays}, and then the first renewal ends the other", f"{mend}, before either renews it"
     try:
