@@ -242,7 +242,7 @@ def test_without_the_receipt_nothing_is_removed(here, there, issuer, monkeypatch
     found = here("login", "export", "corp", "--move", "--", *shell(text, there))
     assert (found.code, stored(here)) == (1, login)
     assert "the login stays here" in found.err
-    assert "→ keyfob status, there; if it has arrived, keyfob logout corp --local on one of the two, before" in found.err
+    assert "→ keyfob status, there; if it has arrived, keyfob logout corp --local on one of the two" in found.err
     assert "canary" not in found.err
 
 
