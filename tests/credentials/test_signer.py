@@ -122,5 +122,5 @@ def test_what_is_no_key_is_not_signed_with() -> None:
         def signing_key(self, *_: Any) -> Any:
             return Credential({"X-Key": "a"})
 
-    with pytest.raises(TypeError, match="Credential is not a SigningKey"):
+    with pytest.raises(TypeError, match="returned a Credential, not a SigningKey"):
         opened({}, Wrong()).get()

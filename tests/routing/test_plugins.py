@@ -287,6 +287,20 @@ def test_a_plugin_that_breaks_later(home, site, method, part, says):
     assert "canary" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("base", "method", "kind"), [("MintingAuth", "mint", "Credential"), ("SigningAuth", "signing_key", "SigningKey")]
+)
+def test_what_a_plugin_gave_in_place_of_a_credential_is_told(home, site, base, method, kind):
+    """By its kind alone."""
+    source = (
+        PARTS.replace("StaticAuth", base) % f"def {method}(self, *_): return 'canary'\n    def sign(self, *_): pass"
+    )
+    site.install("acme", source)
+    with pytest.raises(PluginError) as caught:
+        home.provider(X).credential()
+    assert str(caught.value) == f"acme 1.0: no credential: {method}() returned a str, not a {kind}"
+
+
 def test_where_a_plugin_broke_is_told(home, site):
     """In its own module, not in what it has called; of what was raised, the kind alone."""
     headers = "def headers(self, *_):\n        from packaging.version import Version\n        Version('canary')"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Generic, get_args
+from typing import TYPE_CHECKING, Generic, TypeVar, get_args
 
 from pydantic import BaseModel
 
+from keyfob.credentials.credential import Credential, NotHeadersError
 from keyfob.credentials.exchange import UnansweredError, UnreachableError
 from keyfob.credentials.minting import MintingSource
 from keyfob.credentials.records import required
+from keyfob.credentials.signature import SigningKey
 from keyfob.credentials.signer import SigningSource
 from keyfob.credentials.source import CredentialSource, StaticSource
 from keyfob.errors import CredentialError
@@ -20,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import ClassVar
 
-    from keyfob.credentials.credential import Credential
     from keyfob.credentials.records import Records
-    from keyfob.credentials.signature import SigningKey, Unsigned
+    from keyfob.credentials.signature import Unsigned
+
+_Given = TypeVar("_Given")
 
 
 class _Base(Generic[Options]):
@@ -99,7 +102,14 @@ class MintingAuth(_Kept[Options]):
 
     def _minted(self, provider: ProviderInfo, options: Options, context: Context) -> Credential:
         with _told(provider):
-            return self.mint(provider, options, context)
+            return _given(Credential, self.mint(provider, options, context), "mint()")
+
+
+def _given(kind: type[_Given], found: _Given, by: str) -> _Given:
+    """What a plugin's method returned, if it is of that kind; a slip of its author's is told by the kind it is of."""
+    if not isinstance(found, kind):
+        raise NotHeadersError(f"{by} returned a {type(found).__name__}, not a {kind.__name__}")
+    return found
 
 
 @contextmanager
@@ -146,4 +156,4 @@ class SigningAuth(_Kept[Options]):
 
     def _fetched(self, provider: ProviderInfo, options: Options, context: Context) -> SigningKey:
         with _told(provider):
-            return self.signing_key(provider, options, context)
+            return _given(SigningKey, self.signing_key(provider, options, context), "signing_key()")
