@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from keyfob.clients.additions import Additions
 from keyfob.clients.signing import Signing
 from keyfob.config.builtin import IDS
+from keyfob.config.places import home_of
 from keyfob.credentials.asking import asked
 from keyfob.credentials.event import Event
 from keyfob.credentials.login import Login
@@ -83,7 +84,7 @@ class Provider:
         """The plugin's options: its table, or for a built-in plugin the keys of the entry that it reads."""
         entry, key, model = self.entry, self.route.key, self.loaded.plugin.options
         table = (key,) if key is not None and key in entry.tables else ()
-        data = entry.tables[table[0]] if table else entry.read_by(model)
+        data = entry.tables[table[0]] if table else entry.read_by(model, home_of(self.host.environ))
         with self.isolated("its options"):
             try:
                 options: BaseModel = model.model_validate(data)

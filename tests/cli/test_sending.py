@@ -137,6 +137,7 @@ def test_data_comes_from_a_file_or_from_stdin(lab, server, tmp_path, monkeypatch
         (["-d", "@/"], "Is a directory"),
         (["-H", "X-Team"], "-H takes 'NAME: VALUE'"),
         (["-H", "X-Te am: x"], "is not the name of an HTTP header"),
+        (["-H", "Content-Length: 3"], "Content-Length follows from the body"),
         (["-H", "X: a\nb"], "a line break"),
         (["-H", "authorization: x"], "it is the provider's entry"),
         (["-X", "A B"], "not a method"),

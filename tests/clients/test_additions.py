@@ -31,6 +31,14 @@ def sent(way: Way, of: Any, **options: Any) -> Any:
 
 
 class TestHeaders:
+    @pytest.mark.parametrize("key", ["http_headers", "env_http_headers"])
+    @pytest.mark.parametrize("name", ["Content-Length", "content-length", "Transfer-Encoding"])
+    def test_no_entry_says_where_a_body_ends(self, key: str, name: str) -> None:
+        """One that does would make two requests of one, or half a one."""
+        maps = {"http_headers": {}, "env_http_headers": {}, key: {name: "3"}}
+        with pytest.raises(IllegalHeaderError, match=f"{name} follows from the body"):
+            Additions(maps["http_headers"], maps["env_http_headers"], {}, {})
+
     def test_the_entrys_headers_are_sent(self, way: Way) -> None:
         """`http_headers` as they are, blanks around them trimmed."""
         assert sent(way, signing(NOBODY, http_headers={"X-Title": " keyfob \n"})).headers["x-title"] == "keyfob"

@@ -79,6 +79,15 @@ def test_a_wrong_value_is_placed_and_mended(home, line, wrong, write):
     assert faults_of(home.host().provider("x")) == [f"{path}:3: model_providers.x.{wrong}{instead}"]
 
 
+@pytest.mark.parametrize("key", ["http_headers", "query_params"])
+def test_a_date_among_what_is_added_is_a_text(home, key):
+    """TOML takes `2024-10-21` for a date, Codex sends it as it stands there; a time is no text of one form."""
+    entry = home.provider(f"[model_providers.x]\n{key} = {{ api-version = 2024-10-21 }}\n").entry
+    assert getattr(entry.fields, key) == {"api-version": "2024-10-21"}
+    (fault,) = faults_of(home.provider(f"[model_providers.x]\n{key} = {{ a = 2024-10-21T10:00:00 }}\n"))
+    assert "expected a string, found a date or time" in fault
+
+
 def test_every_fault_of_the_files_is_told_at_once(home):
     """Those of the entry that was asked for first; then top-level keys, then the others."""
     path = home.write(

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from keyfob.config.layers import LARGEST, merge, parse_override, read_layers
+from keyfob.config.layers import LARGEST, merge, overridden, read_layers
 from keyfob.config.places import Places
 from keyfob.errors import ConfigError, UsageError
 
@@ -213,14 +213,28 @@ def test_nesting_that_two_files_share_is_a_fault_too(home):
 )
 def test_an_override(text, table):
     """A dotted key, perhaps quoted, and a TOML value, or else a string; never a key beside it."""
-    assert parse_override(text) == table
+    assert overridden([text]) == table
+
+
+@pytest.mark.parametrize(
+    ("texts", "table"),
+    [
+        (["a.b=1", "a={c=2}"], {"a": {"c": 2}}),
+        (["a={c=2}", "a.b=1"], {"a": {"b": 1, "c": 2}}),
+        (["a=1", "a.b=2"], {"a": {"b": 2}}),
+        (["a.b=1", "a.b=2", "c=3"], {"a": {"b": 2}, "c": 3}),
+    ],
+)
+def test_a_later_override_takes_the_place_of_an_earlier_one(texts, table):
+    """A table as a whole, as in Codex; only over the files are tables merged."""
+    assert overridden(texts) == table
 
 
 @pytest.mark.parametrize("text", ["", "=", "=x", " =x", "canary"])
 def test_what_is_no_override(text):
     """It says how to write one, and does not repeat what may have been a key."""
     with pytest.raises(UsageError, match=r"^-c takes KEY=VALUE$"):
-        parse_override(text)
+        overridden([text])
 
 
 def test_a_fault_in_an_override_is_placed_at_the_command_line(home):

@@ -220,6 +220,20 @@ def test_a_relative_cwd_counts_from_the_file_that_sets_it(home, monkeypatch):
     assert overridden.credential().token == str(home.folder)
 
 
+@pytest.mark.parametrize(("cwd", "folder"), [("~", "me"), ("~/", "me"), ("~/bin", "me/bin")])
+def test_a_cwd_in_the_home_folder(home, cwd, folder):
+    """As in Codex; of the environment that the host was given."""
+    (home.root / "me" / "bin").mkdir(parents=True)
+    home.environ["HOME"] = str(home.root / "me")
+    token = provider_of(home, 'echo "pwd=$(pwd)"', f"cwd = '{cwd}'").credential().token
+    assert token == f"pwd={home.root / folder}"
+
+
+def test_a_cwd_in_somebody_elses_home_folder_is_a_relative_one(home):
+    """As in Codex."""
+    assert failure(home, "echo tok", "cwd = '~root'") == f"cannot run: its folder {home.folder}/~root is not there"
+
+
 def test_a_cwd_that_is_not_there(home):
     """The folder is named."""
     assert failure(home, "echo tok", "cwd = 'none'") == f"cannot run: its folder {home.folder}/none is not there"

@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from keyfob.cli.policy import obeyed
+from keyfob.clients.additions import check_name
 from keyfob.credentials.credential import check_header
 from keyfob.errors import UsageError
 
@@ -64,6 +65,7 @@ def _headers(given: list[str]) -> list[tuple[str, str]]:
             raise UsageError("-H takes 'NAME: VALUE'")
         if name.strip().lower() == "authorization":
             raise UsageError("-H Authorization: it is the provider's entry that says how to authenticate")
+        check_name(name.strip())
         check_header(name.strip(), value.strip(), f"-H: the value of {name.strip()}")
         found.append((name.strip(), value.strip()))
     return found

@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING
 
 from keyfob.credentials.credential import check_header
+from keyfob.errors import IllegalHeaderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -13,6 +14,17 @@ if TYPE_CHECKING:
     from keyfob.credentials.credential import Credential
 
 _NOTHING: dict[str, str] = {}
+
+
+# They say where a body ends. What is wrong about that makes two requests of one, or half a one.
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+
+
+def check_name(name: str) -> None:
+    """Raise IllegalHeaderError for what is no header's name, or one that follows from the body."""
+    check_header(name, "", name)
+    if name.lower() in _FRAMING:
+        raise IllegalHeaderError(f"the header {name} follows from the body: only the client can set it")
 
 
 class Merged:
@@ -55,10 +67,10 @@ class Additions:
         *,
         required: Mapping[str, str] = _NOTHING,
     ) -> None:
+        for name in [*fixed, *names]:
+            check_name(name)
         for name, value in fixed.items():
             check_header(name, value.strip(), f"http_headers: the value of {name}")
-        for name in names:
-            check_header(name, "", name)
         self.query = dict(query)
         self._fixed = {name: value.strip() for name, value in fixed.items()}
         self._names = dict(names)

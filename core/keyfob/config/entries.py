@@ -99,13 +99,20 @@ class Entry:
             if key not in known
         )
 
-    def read_by(self, model: type[BaseModel]) -> dict[str, Any]:
-        """The fields that a built-in plugin reads; a relative `auth.cwd` counts from the file that sets it."""
+    def read_by(self, model: type[BaseModel], home: str) -> dict[str, Any]:
+        """The fields that a built-in plugin reads, with `auth.cwd` made absolute. home: what `~` in it stands for."""
         fields = self.fields.model_dump(include=set(model.model_fields))
         command = fields.get("auth")
         if command and command["cwd"] is not None:
-            command["cwd"] = os.path.join(self.folder_of("auth", "cwd") or _current_folder(), command["cwd"])
+            command["cwd"] = self._cwd(command["cwd"], home)
         return fields
+
+    def _cwd(self, given: str, home: str) -> str:
+        """A relative one counts from the file that sets it; `~`, alone or before a slash, is the home folder."""
+        first, slash, rest = given.partition("/")
+        if first == "~":
+            return home + slash + rest
+        return os.path.join(self.folder_of("auth", "cwd") or _current_folder(), given)
 
     def folder_of(self, *keys: str) -> str | None:
         """The folder of the file that sets the key at that path; None where `-c` or nothing does."""

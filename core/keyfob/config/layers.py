@@ -76,7 +76,7 @@ def read_layers(places: Places, profile: str | None, overrides: Sequence[str]) -
     files = places.files(profile)
     layers, faults = _read_files((name, path) for name, path in files if name not in POLICY)
     if overrides:
-        layers.append(Layer("session", None, merge(parse_override(text) for text in overrides)))
+        layers.append(Layer("session", None, overridden(overrides)))
     managed, managed_faults = _read_files((name, path) for name, path in files if name in POLICY)
     if faults or managed_faults:
         raise ConfigError.of(faults + managed_faults)
@@ -150,8 +150,25 @@ def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def parse_override(text: str) -> dict[str, Any]:
-    """The table that `-c key=value` stands for. Raises UsageError.
+def overridden(overrides: Iterable[str]) -> dict[str, Any]:
+    """One table of all `-c`. As in Codex, a table takes the place of what an earlier one said of its keys.
+
+    Raises UsageError.
+    """
+    whole: dict[str, Any] = {}
+    for text in overrides:
+        (*around, last), value = _parse(text)
+        table = whole
+        for key in around:
+            if not isinstance(table.get(key), dict):
+                table[key] = {}
+            table = table[key]
+        table[last] = value
+    return whole
+
+
+def _parse(text: str) -> tuple[KeyPath, Any]:
+    """The path and the value that `-c key=value` stands for. Raises UsageError.
 
     The key may be dotted, its parts quoted as in TOML. The value is TOML; what is not valid TOML is taken as a string
     without its outer quotes. Neither can bring in a further key.
@@ -159,10 +176,7 @@ def parse_override(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise UsageError("-c takes KEY=VALUE")
-    parsed: Any = _toml_value(value.strip())
-    for part in reversed(_key_parts(key.strip())):
-        parsed = {part: parsed}
-    return dict(parsed)
+    return tuple(_key_parts(key.strip())), _toml_value(value.strip())
 
 
 def _toml_value(text: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -33,6 +34,12 @@ def _trimmed(names: list[str]) -> list[str]:
     return [name.strip() for name in names if name.strip()]
 
 
+def _dated(value: object) -> object:
+    """A date as it was written: `api-version = 2024-10-21` is one to TOML, and to Codex a text."""
+    return value.isoformat() if type(value) is datetime.date else value
+
+
+Added = Annotated[str, BeforeValidator(_dated, json_schema_input_type=str)]
 Names = Annotated[list[str], AfterValidator(_trimmed)]
 OneOrMore = Annotated[Names, BeforeValidator(_listed, json_schema_input_type=str | list[str])]
 
@@ -70,11 +77,11 @@ class ProviderEntry(_Table):
     allow_http: bool = Field(
         default=False, description="Send credentials over plain http; for keyfob.toml, Codex does not know this key."
     )
-    http_headers: dict[str, str] = Field({}, examples=[{"X-Team": "search"}], description="Headers for each request.")
+    http_headers: dict[str, Added] = Field({}, examples=[{"X-Team": "search"}], description="Headers for each request.")
     env_http_headers: dict[str, str] = Field(
         {}, examples=[{"X-Key": "LAB_KEY"}], description="Headers whose values are in environment variables."
     )
-    query_params: dict[str, str] = Field(
+    query_params: dict[str, Added] = Field(
         {}, examples=[{"api-version": "1"}], description="Query parameters for each request."
     )
     request_max_retries: Retries = Field(4, description="Tries after the first, for 5xx and failed connections.")
