@@ -500,7 +500,10 @@ class TestExpired:
         world.now += LIFE
         world.issuer.life = -5
         source = world.source()
-        for _ in range(3):
+        with pytest.raises(RenewalError, match="expired") as caught:
+            source.get()
+        assert caught.value.hint == "try again in a minute, or keyfob login corp --with-api-key"
+        for _ in range(2):
             with pytest.raises(RenewalError, match="expired"):
                 source.get()
         assert world.issuer.presented == ["R1"]

@@ -192,7 +192,7 @@ class StoredSource:
             renewed = self._run(held, forced=False, wait=expired)
             if self._usable(renewed):
                 return renewed.credential
-            raise RenewalError(f"{self._login.provider}: the login expired before it could be used")
+            raise self._useless()
         except Exception as error:
             at_it = isinstance(error, LockedError | TimeoutError)
             if at_it and not expired and not self._usable(held):
@@ -203,6 +203,12 @@ class StoredSource:
                 soon = self._clock() + timing.RETRY_AFTER
                 self._held = replace(held, fresh_until=min(held.usable_until, soon))
             return held.credential
+
+    def _useless(self) -> RenewalError:
+        """It gave no access token, or one that had expired when it came; for a minute it is not asked again."""
+        message = "the login has expired, and its issuer gave nothing in its place that can be sent"
+        hint = f"try again in a minute, or {self._login.command}"
+        return RenewalError(f"{self._login.provider}: {message}", hint=hint)
 
     def _replaced(self, held: _Held, rejected: Credential) -> Credential:
         """After a 401: a renewed credential, or the same where none may be had."""
