@@ -7,7 +7,7 @@ import json
 import pytest
 
 from keyfob.testing.answers import Answer
-from keyfob.testing.contract.damage import DAMAGE, damaged, document_of, fields_of
+from keyfob.testing.contract.damage import DAMAGE, damaged, document_of, fields_of, without
 
 DOCUMENT = {"auth": {"token": "t", "lease": 60}, "kind": "kv"}
 
@@ -29,3 +29,9 @@ def test_every_field_is_damaged_alone(body: object) -> None:
 def test_what_is_no_document_has_no_fields(body: object) -> None:
     """Then there is nothing to damage."""
     assert list(fields_of(document_of(Answer(body=body)))) == []
+
+
+def test_a_value_is_taken_out_wherever_it_is() -> None:
+    """As an issuer leaves out a refresh token, in words of its own."""
+    document = {"session": {"key": "a", "next": "r"}, "refresh_token": "r", "life": 5}
+    assert without(document, "r") == {"session": {"key": "a"}, "life": 5}

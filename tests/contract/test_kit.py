@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from keyfob.testing.contract import Contract, racer, rules, storing
+from keyfob.errors import PluginError
+from keyfob.plugin import Credential
+from keyfob.testing.contract import Contract, opening, racer, rules, storing
+from keyfob.testing.contract.trial import Trial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +118,14 @@ def test_where_there_is_no_plugin_one_rule_says_so() -> None:
     assert {"declared", "open-does-no-io", "missing-variables-are-named"} <= _rules_of(there)
 
 
+def test_a_plugin_that_is_not_there_breaks_its_rule_where_it_would_store_logins(tmp_path, capfd):
+    """And not what the rules need before they begin."""
+    nobody = type("Nobody", (Storing,), {"key": "nobody-declares-this"})
+    said = verdicts(nobody, tmp_path, capfd)
+    assert list(said) == ["declared"]
+    assert said["declared"].startswith("rule declared: PluginError: no installed plugin handles `nobody-declares-this`")
+
+
 def _rules_of(contract: type[Contract]) -> set[str]:
     return {rule for rule in RULES if getattr(contract, f"test_{rule.replace('-', '_')}") is not None}
 
@@ -144,3 +157,78 @@ def test_processes_that_race_are_never_left_behind(monkeypatch, tmp_path):
     with pytest.raises(AssertionError, match="got no credential"):
         storing._raced(SimpleNamespace(folder=str(tmp_path), specification=dict))
     assert [each.returncode is not None and each.stderr.closed for each in started] == [True] * 4
+
+
+PROBED = """
+import sys
+sys.path.insert(0, {folder!r})
+from keyfob.testing.contract.probe import main
+main("kf_probed", {found!r})
+"""
+SETS_AND_SLEEPS = """
+import os, time
+os.environ["KF_PROBED"] = "1"
+os.environ.pop("KF_GONE", None)
+time.sleep(0)
+"""
+
+
+@pytest.mark.slow
+def test_an_import_that_sets_variables_or_sleeps_is_noticed(tmp_path: Path) -> None:
+    """Also one that finds them as it sets them: the tests have imported the module before, in the parent process."""
+    (tmp_path / "kf_probed.py").write_text(SETS_AND_SLEEPS)
+    code = PROBED.format(folder=str(tmp_path), found=str(tmp_path / "found.json"))
+    environ = {**os.environ, "KF_PROBED": "1", "KF_GONE": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environ, check=True)
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert (found["environ"], found["did"], found["threads"]) == (["KF_GONE", "KF_PROBED"], ["time.sleep"], [])
+
+
+IDLE = SimpleNamespace(issuer=SimpleNamespace(asked=[]), folder="nowhere")
+
+
+def test_who_sleeps_where_nothing_may_take_time_is_told() -> None:
+    """Not every Python has an audit event for it."""
+    with pytest.raises(AssertionError, match=r"^peek\(\) does I/O: time\.sleep$"):
+        opening._idle(IDLE, "peek()", lambda: time.sleep(0))
+
+
+def test_an_error_of_keyfobs_says_what_is_wrong() -> None:
+    """Its text holds no secret, unlike that of any other."""
+
+    def state() -> None:
+        raise PluginError("state() of plugin `x` returned no State")
+
+    with pytest.raises(PluginError, match="returned no State"):
+        opening._idle(IDLE, "state()", state)
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "expires_in", "why"),
+    [
+        (None, 3600, ""),
+        (None, None, "the issuer says that the token is good for an hour; expires_at is None"),
+        (None, 90, "a token that is good for 3600 s is said to be good for 90 s"),
+        (90, 90, ""),
+        (90, None, ""),
+        (90, 3600, "a token that is good for 90 s is said to be good for 3600 s"),
+        (float("inf"), None, ""),
+        (float("inf"), 3600, "a token that is good for inf s is said to be good for 3600 s"),
+    ],
+)
+def test_how_long_a_token_is_good_is_the_tests_to_say_where_no_issuer_does(lifetime, expires_in, why, monkeypatch):
+    """By `expires_at`, or by `max_age` of the plugin."""
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    credential = Credential({}, expires_at=None if expires_in is None else 1000.0 + expires_in)
+    provider = SimpleNamespace(credential=lambda: credential)
+    trial = SimpleNamespace(sets_out=lambda: None, provider=lambda: provider, lifetime=lifetime)
+    told = pytest.raises(AssertionError, match=f"^rule expiry-is-in-epoch-seconds: {why}") if why else nullcontext()
+    with told:
+        Contract().test_expiry_is_in_epoch_seconds(trial=trial)
+
+
+@pytest.mark.parametrize(("lifetime", "middle"), [(None, 120.0), (90, 72.0), (float("inf"), 120.0)])
+def test_a_401_is_tried_before_the_token_ends(tmp_path, lifetime, middle):
+    """Then it is for the 401 alone that another is fetched."""
+    trial = Trial(str(tmp_path), "x", issuer=SimpleNamespace(), entry={}, environ={}, lifetime=lifetime)
+    assert trial.middle_of_life == middle

@@ -10,8 +10,13 @@ from keyfob.testing.contract.declaring import Declaring
 from keyfob.testing.contract.rule import PREFIX, name_of
 from keyfob.testing.contract.shipping import Shipped, ShippedContract
 
+from ..homes import PLUGIN  # noqa: TID252
+from ..homes import site as site  # noqa: TID252
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ..homes import Site  # noqa: TID252
 
 MODULE = "keyfob.testing.broken.shipping"
 # Those of plugins are tried on plugins.
@@ -62,3 +67,12 @@ def test_one_that_nobody_ships_is_told(tmp_path: Path) -> None:
         "no installed distribution declares `nowhere` in the group keyfob.providers"
         in (verdicts(tmp_path, "nowhere", module=None)["shipped"])
     )
+
+
+def test_an_entry_that_nobody_declares_is_told(tmp_path: Path, site: Site) -> None:
+    """It is in the module, and its id is no entry point: no user could name it."""
+    two = PLUGIN.replace('return {"%KEY%"', 'return {"corp-us": {}, "%KEY%"')
+    metadata = site.install("acme", two, key="corp", group="keyfob.providers")
+    assert "its module ships corp-us too, which nobody declares" in verdicts(tmp_path, "corp", None)["shipped"]
+    site.declare(metadata, "[keyfob.providers]\ncorp = kf_acme\ncorp-us = kf_acme\n")
+    assert "shipped" not in verdicts(tmp_path, "corp", None)

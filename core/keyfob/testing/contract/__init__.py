@@ -46,7 +46,8 @@ class Contract(Declaring, Opening, Secrets, Issuing, Sending, Signing, Storing):
     For a plugin that asks an issuer, `entry` or `environ` is a method that takes the issuer, which is on loopback, and
     returns what points the plugin at it. `speak` is the issuer's dialect, where that is not RFC 6749's.
     For a plugin that stores what it was granted, `login` returns what is stored for a grant, so that it expires in
-    `grant.expires_in` seconds; that may be negative.
+    `grant.expires_in` seconds; that may be negative. lifetime: for how many seconds a token is good, where the issuer
+    does not say it; `float("inf")` where a 401 alone ends it.
 
     entry: the keys of the whole entry, where the options are not all. module: where the plugin is, if no distribution
     declares it; `declares` then are the keys that one would, by default `key` alone. secrets: those that the entry
@@ -63,6 +64,7 @@ class Contract(Declaring, Opening, Secrets, Issuing, Sending, Signing, Storing):
     secrets: ClassVar[tuple[str, ...]] = ()
     public: ClassVar[tuple[str, ...]] = ()
     login: Any = None  # a method (self, issuer, grant) that returns a mapping
+    lifetime: ClassVar[float | None] = None
 
     _left_out: ClassVar[frozenset[str]] = frozenset()
 
@@ -95,7 +97,8 @@ class Contract(Declaring, Opening, Secrets, Issuing, Sending, Signing, Storing):
                 declares=self.declares,
                 secrets=self.secrets,
                 public=self.public,
-                login=self.login,
+                login=self.login if _plugin(type(self)) else None,  # else there is nowhere to store one, which is told
+                lifetime=self.lifetime,
             )
 
     @pytest.fixture(name="optional")

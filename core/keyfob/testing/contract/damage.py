@@ -43,6 +43,15 @@ def fields_of(document: Mapping[str, Any], above: Place = ()) -> Iterator[tuple[
             yield from fields_of(value, (*above, name))
 
 
+def without(document: Mapping[str, Any], value: Any) -> dict[str, Any]:
+    """The document without the fields of that value, wherever they are."""
+    return {
+        name: without(held, value) if isinstance(held, Mapping) else held
+        for name, held in document.items()
+        if held != value
+    }
+
+
 def damaged(answer: Answer, place: Place, value: Any) -> Answer:
     """The answer with that value in that place."""
     return replace(answer, body=_with(document_of(answer), place, value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from keyfob.credentials.credential import Credential
-from keyfob.errors import CredentialError
+from keyfob.errors import CredentialError, KeyfobError
 from keyfob.plugin import State, Unsigned
 from keyfob.testing.contract.rule import rule, see
 from keyfob.testing.contract.watching import standing_still, watched
@@ -60,7 +60,8 @@ class Opening:
         provider = trial.provider(environ)
         before = _sent(provider)
         environ.update({name: _other(environ[name]) for name in trial.private})
-        see(_sent(provider) != before, "a changed environment changes nothing: it was read when the source was opened")
+        why = "it was read when the source was opened, or not from context.environ"
+        see(_sent(provider) != before, f"a changed environment changes nothing: {why}")
 
     @rule("variables")
     def test_missing_variables_are_named(self, trial: Trial, optional: tuple[str, ...]) -> None:
@@ -97,7 +98,7 @@ def _idle(trial: Trial, what: str, call: Callable[[], Any]) -> Any:
     with watched() as seen:
         try:
             result = call()
-        except CredentialError:
+        except KeyfobError:  # which says more
             raise
         except Exception as error:  # any plugin may raise anything
             raise AssertionError(f"{what} raises {type(error).__name__}") from error

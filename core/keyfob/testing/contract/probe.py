@@ -7,25 +7,47 @@ import json
 import os
 import sys
 import threading
+import time
+from typing import TYPE_CHECKING, Any
 
 from keyfob.testing.doing import DOING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def main(module: str, file: str) -> None:
     """Import it, and write down what was loaded, started and changed."""
     importlib.import_module("keyfob.plugin")  # what a plugin may count on to be there
-    loaded, environ, did = set(sys.modules), dict(os.environ), []
-    sys.addaudithook(lambda event, _: did.append(event) if event in DOING else None)
+    loaded, environ, did = set(sys.modules), set[str](), set[str]()
+    sys.addaudithook(lambda event, arguments: _hear(event, arguments, environ, did))
+    time.sleep = _noted(time.sleep, did)  # which is an audit event from Python 3.13 on alone
     importlib.import_module(module)
     found = {
         "loaded": sorted(set(sys.modules) - loaded),
         "there": sorted({name.partition(".")[0] for name in loaded}),
-        "environ": sorted(name for name in {*environ, *os.environ} if environ.get(name) != os.environ.get(name)),
+        "environ": sorted(environ),
         "threads": [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()],
-        "did": sorted(set(did)),
+        "did": sorted(did),
     }
     with open(file, "w", encoding="utf-8") as out:
         json.dump(found, out)
+
+
+def _hear(event: str, arguments: tuple[Any, ...], environ: set[str], did: set[str]) -> None:
+    """Note the variable that is set or unset, even to what it was: whoever runs the tests has imported the module."""
+    if event in ("os.putenv", "os.unsetenv"):
+        environ.add(os.fsdecode(arguments[0]))
+    elif event in DOING:
+        did.add(event)
+
+
+def _noted(sleep: Callable[[float], None], did: set[str]) -> Callable[[float], None]:
+    def slept(seconds: float) -> None:
+        did.add("time.sleep")
+        sleep(seconds)
+
+    return slept
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import pytest
@@ -44,6 +45,15 @@ class Shipped:
             raise AssertionError(f"no installed distribution declares `{self.id}` in the group {_GROUP}")
         return declaration.module
 
+    @property
+    def undeclared(self) -> list[str]:
+        """The ids of its module's other entries that nobody could use; of a module that is given none is asked for."""
+        if self._module is not None:
+            return []
+        plugins = self.provider().host.plugins
+        entries = importlib.import_module(self.loaded_from).keyfob_providers()
+        return [each for each in entries if plugins.declared(_GROUP, each) is None]
+
 
 class ShippedContract:
     """Derive a test class from it for each provider that is shipped.
@@ -63,8 +73,9 @@ class ShippedContract:
 
     @rule()
     def test_shipped(self, trial: Shipped) -> None:
-        """One distribution declares the id, and its module has an entry that says where requests go."""
+        """One distribution declares the id and all others of its module, whose entry says where requests go."""
         see(trial.loaded_from, "it is in no module")
+        see(not trial.undeclared, f"its module ships {', '.join(trial.undeclared)} too, which nobody declares")
         see(trial.provider().base_url, "its entry says not where requests go")
         see(trial.provider().loaded, "nothing authenticates it")
 

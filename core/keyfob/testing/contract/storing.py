@@ -16,7 +16,7 @@ from keyfob.errors import DamagedLoginError, KeyfobError, UnsupportedLoginError
 from keyfob.plugin import About
 from keyfob.testing.answers import Received
 from keyfob.testing.contract import racer
-from keyfob.testing.contract.damage import document_of
+from keyfob.testing.contract.damage import document_of, without
 from keyfob.testing.contract.rule import rule, see
 
 if TYPE_CHECKING:
@@ -68,8 +68,7 @@ class Storing:
         """An answer without one says that the old one stays (RFC 6749, section 6)."""
         rotation, data, answer = _rotation(trial), _data(trial), _answer(trial)
         renewal = trial.issuer.grants[-1].refresh_token
-        without = {name: value for name, value in answer.items() if value != renewal}
-        renewed = rotation.read(rotation.absorb(rotation.read(data), without))
+        renewed = rotation.read(rotation.absorb(rotation.read(data), without(answer, renewal)))
         see(renewed.secret == rotation.read(data).secret, "after an answer without a refresh token the old one is gone")
 
     @rule("rotating")

@@ -34,7 +34,8 @@ class Trial:
     entry: the keys of the provider's entry; its base URL is the kit's. environ: what its user exports. module: where
     the plugin is, if no distribution declares it, and `declares` the keys that one would. secrets: those of the entry;
     public: the variables that hold none.
-    login: what is stored for a grant; None for a plugin whose logins are none, or are not made of grants.
+    login: what is stored for a grant; None for a plugin whose logins are none, or are not made of grants. lifetime:
+    of a credential, in seconds; None where the issuer says it.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class Trial:
         secrets: tuple[str, ...] = (),
         public: tuple[str, ...] = (),
         login: Callable[[NastyIssuer, Grant], Mapping[str, Any]] | None = None,
+        lifetime: float | None = None,
     ) -> None:
         self.folder, self.key, self.module = folder, key, module
         self._declares = declares or (key,)
         self.issuer, self.entry, self.environ = issuer, dict(entry), dict(environ)
         self._secrets, self._public, self._login = secrets, public, login
         self._sent: set[str] = set()
+        self.lifetime = lifetime
         self._ahead = 0.0  # seconds
         self._base_url = NOWHERE
         self._stored: Mapping[str, Any] | None = None
@@ -69,6 +72,11 @@ class Trial:
             self.store(self._login(self.issuer, self.issuer.grant(-60 if expired else 3600)))
         else:
             self._forget()
+
+    @property
+    def middle_of_life(self) -> float:
+        """Seconds after which a credential is neither new nor due to be replaced."""
+        return min(120.0, 0.8 * (self.lifetime or 3600.0))
 
     def later(self, seconds: float) -> None:
         """Have that much time pass, for providers that are there already, too."""

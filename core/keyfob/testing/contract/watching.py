@@ -13,7 +13,7 @@ from unittest import mock
 from keyfob.testing.doing import DOING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _NOW = time.time()
 
@@ -22,7 +22,7 @@ _hooked: list[bool] = []
 
 
 def _hear(event: str, arguments: tuple[object, ...]) -> None:
-    if _watchers and (event in DOING or event == "time.sleep" or (event == "open" and _is_own(arguments[0]))):
+    if _watchers and (event in DOING or (event == "open" and _is_own(arguments[0]))):
         for watcher in _watchers:
             watcher.append((event, arguments))
 
@@ -43,9 +43,18 @@ def watched() -> Iterator[list[tuple[str, tuple[object, ...]]]]:
     seen: list[tuple[str, tuple[object, ...]]] = []
     _watchers.append(seen)
     try:
-        yield seen
+        with mock.patch.object(time, "sleep", _noted(time.sleep, seen)):  # an audit event from Python 3.13 on alone
+            yield seen
     finally:
         _watchers.remove(seen)
+
+
+def _noted(sleep: Callable[[float], None], seen: list[tuple[str, tuple[object, ...]]]) -> Callable[[float], None]:
+    def slept(seconds: float) -> None:
+        seen.append(("time.sleep", (seconds,)))
+        sleep(seconds)
+
+    return slept
 
 
 @contextmanager
