@@ -189,7 +189,7 @@ def test_any_other_answer_ends_it(poll: object, kind: type[SignInError], told: s
 @pytest.mark.parametrize(
     ("document", "told"),
     [
-        ({"verification_uri": None}, "without a code to enter, and where"),
+        ({"verification_uri": None}, "without a code that can be entered, or the address for it"),
         ({"user_code": 5}, "without a code to enter"),
         ({"user_code": "AB\x1b]0;owned\x07"}, "without a code to enter"),
         ({"user_code": "AB\u202eCD"}, "without a code to enter"),

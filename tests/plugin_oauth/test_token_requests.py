@@ -52,7 +52,7 @@ def test_a_code_is_sent_with_the_clients_authentication(
         (200, {"access_token": 7}, "without an access_token"),
         (200, {"access_token": "t", "token_type": "DPoP"}, "login.example gave a token that is no bearer token"),
         (200, {"access_token": "t", "token_type": None}, "no bearer token"),
-        (200, {"access_token": "a\r\nX-Evil: b"}, "an access_token that holds more than letters"),
+        (200, {"access_token": "a\r\nX-Evil: b"}, "an access_token that no header can hold"),
         (500, b"Traceback: words of the server", "login.example answered 500"),
         (302, b"", "login.example answered 302"),
         (400, {"error": "invalid_grant"}, "login.example answered 400: invalid_grant"),

@@ -52,7 +52,7 @@ def tokens(answer: Answer, request: Exchange) -> Mapping[str, Any]:
     if token is None:
         raise SignInError(f"{host(request)} answered {answer.status} without an access_token")
     if not (token.isascii() and token.isprintable()):  # appendix A.12
-        raise SignInError(f"{host(request)} answered {answer.status} with an access_token that holds more than letters")
+        raise SignInError(f"{host(request)} answered {answer.status} with an access_token that no header can hold")
     return document
 
 

@@ -110,7 +110,7 @@ def prompt_of(document: Mapping[str, Any], host: str) -> Prompt:
     address = answers.text(document, "verification_uri") or answers.text(document, "verification_url")  # so at Google
     code = (answers.text(document, "user_code") or "").strip()
     if address is None or not code or len(code) > _LONGEST_CODE or not code.isprintable():
-        raise SignInError(f"{host} answered without a code to enter, and where")
+        raise SignInError(f"{host} answered without a code that can be entered, or the address for it")
     fault = fault_of(address)
     if fault is not None:
         raise SignInError(f"{host} answered with an address to open that {fault}")
