@@ -177,7 +177,7 @@ def tokens(**other: Any) -> dict[str, Any]:
         ((200, tokens(refresh_token=None)), "without refresh_token"),
         ((200, tokens(id_token="", refresh_token=None)), "without id_token and refresh_token"),
         ((200, tokens(id_token="canary")), "with a login that cannot be used"),
-        ((200, tokens(access_token="a\nb")), "access_token that holds"),
+        ((200, tokens(access_token="a\nb")), "access_token that no header can hold"),
         (
             (200, tokens(id_token=jwt(**{"https://api.openai.com/auth": {"chatgpt_account_id": "a\nb"}}))),
             "with a login that cannot be used",
@@ -252,7 +252,7 @@ def test_with_a_code_what_is_asked_is_codexs(lab: Lab) -> None:
     [
         ("device.usercode", (429, {"error": {"message": "too many", "code": "x"}}), "answered 429: x \\(too many\\)"),
         ("device.usercode", (200, {"user_code": "A"}), "without a device_auth_id"),
-        ("device.usercode", (200, {"device_auth_id": "d"}), "without a code to enter"),
+        ("device.usercode", (200, {"device_auth_id": "d"}), "without a code that can be entered"),
         ("device.token", 410, "answered 410"),
         ("device.token", (403, {"error": {"code": "access_denied", "message": "said no"}}), "answered 403: said no"),
         ("device.token", (400, {"error": "expired_token"}), "not entered in time"),
