@@ -204,6 +204,7 @@ def test_a_default_that_there_is_not(home):
     with pytest.raises(UnknownProviderError) as caught:
         _ = home.host().provider().entry
     assert str(caught.value) == f"{path}:2: model_provider: there is no provider 'crop' (did you mean `corp`?)"
+    assert caught.value.hint == "keyfob providers"  # the sentence says what was meant
 
 
 def test_the_default_is_openai(home):

@@ -253,13 +253,12 @@ class Configuration:
         raise ConfigError.of(list(dict.fromkeys([*faults, *self.faults])))
 
     def _unknown(self, provider: str) -> UnknownProviderError:
-        near = meant(provider, [*self.user_ids, *builtin.IDS])
-        hint = near or "keyfob providers"
+        near, known = meant(provider, [*self.user_ids, *builtin.IDS]), "keyfob providers"
         if self._data.get("model_provider") == provider:
             fault = fault_at(self.layers, ("model_provider",), f"there is no provider {provider!r}", near)
-            return UnknownProviderError(str(fault), hint=hint, faults=[fault])
+            return UnknownProviderError(str(fault), hint=known, faults=[fault])
         files = " or ".join(layer.path for layer in self.layers if layer.path) or "the files, for there are none"
-        return UnknownProviderError(f"there is no provider {provider!r} in {files}", hint=hint)
+        return UnknownProviderError(f"there is no provider {provider!r} in {files}", hint=near or known)
 
 
 def _faults_in(check: Callable[[], object]) -> list[Fault]:
