@@ -189,7 +189,16 @@ def test_where_one_is_opened_the_address_is_printed_too(programs, monkeypatch):
     said = visited({**programs.path, **DESKTOP}, True, monkeypatch)
     assert "if none does, open this address:\n\n  https://login.example/\n\n" in said
     assert "ssh" not in said
+    assert "paste here the address" in said
     assert programs.noted("xdg-open") == ["https://login.example/"]
+
+
+def test_over_ssh_the_way_from_another_machine_is_spelled_out_though_one_is_opened(programs, monkeypatch):
+    """The one that is named may open at the other end, as VS Code's does, or fail for want of a display."""
+    programs("mine")
+    said = visited({**programs.path, **SSH, "BROWSER": "mine"}, True, monkeypatch)
+    assert programs.noted("mine") == ["https://login.example/"]
+    assert said.index("ssh -p 2222 -L 1455:127.0.0.1:1455") < said.index("if none does, open this address:")
 
 
 # What is typed meanwhile

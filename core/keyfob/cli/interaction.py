@@ -10,7 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from keyfob.cli.browsers import opened
+from keyfob.cli.browsers import opened, unseen
 from keyfob.cli.keyboard import keyboard
 from keyfob.cli.lines import Lines
 from keyfob.cli.secret import secret, typing
@@ -63,17 +63,17 @@ class AtTerminal:
         self._terminal.show(line)
 
     def visit(self, url: str, port: int) -> None:
-        """Open it here, or say how somebody gets there from another machine, and back."""
+        """Open it here, and say how somebody gets there from another machine, and back.
+
+        Over SSH the one that opens may be there, too, or nowhere: of those that `BROWSER` names nobody knows.
+        """
         self._host = urlsplit(url).hostname or self._host
-        if self._browses and opened(url, self._environ):
-            self.say("sign in in the browser that opens; if none does, open this address:")
-            self.show(url)
-            if typing():
-                self.say("should it fail to load the last page, paste the address of that page here, and press Enter")
-            return
-        self.say("if your browser is on another machine, run this there first, so that it can come back:")
-        self.show(_forwarding(port, self._environ))
-        self.say("open this address in a browser:")
+        opens = self._browses and opened(url, self._environ)
+        if not opens or unseen(self._environ):
+            self.say("if your browser is on another machine, run this there first, so that it can come back:")
+            self.show(_forwarding(port, self._environ))
+        opening = "sign in in the browser that opens; if none does, open this address:"
+        self.say(opening if opens else "open this address in a browser:")
         self.show(url)
         if typing():
             self.say(
