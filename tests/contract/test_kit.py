@@ -16,6 +16,8 @@ import pytest
 
 from keyfob.errors import PluginError
 from keyfob.plugin import Credential
+from keyfob.testing.broken import static
+from keyfob.testing.broken.parts import value_of
 from keyfob.testing.contract import Contract, opening, racer, rules, storing
 from keyfob.testing.contract.trial import Trial
 
@@ -108,6 +110,21 @@ class TestMine(Contract):
     environ = {"BROKEN_KEY": "canary-of-the-environment"}
     module = "keyfob.testing.broken.static"
 """
+
+
+@pytest.mark.slow
+def test_a_secret_in_a_variable_that_the_plugin_sets_is_found(tmp_path, capfd, monkeypatch):
+    """The first time and each time after: that it holds the same already is no excuse."""
+
+    def headers(_: Any, options: Any, context: Any) -> dict[str, str]:
+        os.environ["KF_KEPT"] = value_of(options, context)
+        return {"X-Key": os.environ["KF_KEPT"]}
+
+    monkeypatch.setenv("KF_KEPT", "canary-of-the-environment")
+    monkeypatch.setattr(static.WrongHeader, "headers", headers)
+    said = verdicts(contract_of("requests-are-authenticated"), tmp_path, capfd)
+    assert "a variable of the environment that it sets shows a secret" in said["its-credential-goes-nowhere-else"]
+    assert said["peek-does-no-io"].endswith("peek() does I/O: os.putenv")
 
 
 def test_where_there_is_no_plugin_one_rule_says_so() -> None:

@@ -55,6 +55,12 @@ def test_a_sound_entry_keeps_them_all(tmp_path: Path) -> None:
     assert verdicts(tmp_path, "sound") == {}
 
 
+def test_the_issuer_of_an_entry_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a real one. That the entry would ask it says that nothing else is missing."""
+    monkeypatch.setattr("keyfob.clients.issuer.send", lambda *_: pytest.fail("the issuer was asked"))
+    assert verdicts(tmp_path, "that-asks-an-issuer") == {}
+
+
 def test_one_that_needs_a_plugin_which_is_not_there_is_told(tmp_path: Path) -> None:
     """Whoever ships the entry has to depend on the plugin, too."""
     told = verdicts(tmp_path, "for-a-plugin-that-is-not-there")["shipped"]

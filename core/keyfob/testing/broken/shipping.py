@@ -15,6 +15,15 @@ def keyfob_providers() -> Mapping[str, Mapping[str, Any]]:
         "sound": SOUND,
         "shipped": {"env_key": "BROKEN_KEY"},
         "for-a-plugin-that-is-not-there": {"base_url": SOUND["base_url"], "nobody-declares-this": {}},
+        "that-asks-an-issuer": {
+            "base_url": SOUND["base_url"],
+            "oauth": {
+                "token_endpoint": "https://issuer.invalid/token",
+                "client_id": "team",
+                "client_secret_env": "BROKEN_KEY",
+                "flow": "client_credentials",
+            },
+        },
         "every-key-is-known": {**SOUND, "nmae": "Corp"},
         "it-goes-encrypted": {**SOUND, "base_url": "http://llm.example.com/v1", "allow_http": True},
         "it-ships-no-secret": {

@@ -42,8 +42,8 @@ def _hear(event: str, arguments: tuple[Any, ...], environ: set[str], did: set[st
         did.add(event)
 
 
-def _noted(sleep: Callable[[float], None], did: set[str]) -> Callable[[float], None]:
-    def slept(seconds: float) -> None:
+def _noted(sleep: Callable[[Any], None], did: set[str]) -> Callable[[Any], None]:
+    def slept(seconds: Any) -> None:
         did.add("time.sleep")
         sleep(seconds)
 

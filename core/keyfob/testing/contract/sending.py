@@ -55,7 +55,8 @@ class Sending:
 
     @rule()
     def test_its_credential_goes_nowhere_else(self, trial: Trial) -> None:
-        """A redirect of the model server takes nothing along, and nobody is spoken to but it and the issuer."""
+        """A redirect of the model server takes nothing along, nobody is spoken to but it and the issuer, and no
+        variable holds it, which every program would inherit."""
         with ModelServer() as elsewhere, watched() as seen:
             away = Answer(307, {"Location": f"{elsewhere.origin}/v1/models"})
             with ModelServer(answers={"models": [away]}) as models:
@@ -64,6 +65,8 @@ class Sending:
                     client.get("models")
                 _see_that_nothing_came_along(trial, models.received[0], elsewhere.received[0])
             known = {server.split("//")[1] for server in (models.origin, elsewhere.origin, trial.issuer.url)}
+        variables = " ".join(f"{arguments[1]}" for event, arguments in seen if event == "os.putenv")
+        trial.see_that_none_is_shown(variables, "a variable of the environment that it sets")
         strangers = places(seen) - known - trial.issuer.also
         see(not strangers, f"it speaks to {', '.join(sorted(strangers))}")
 

@@ -190,8 +190,9 @@ def host_of(
     declares: Sequence[str] = (),
     group: str = "keyfob.auth",
     clock: Callable[[], float] = time.time,
+    kind: type[GivenHost] = GivenHost,
 ) -> GivenHost:
     """A host of this configuration, with the plugins as installed, or what `module` would declare in the group."""
     places = Places(folder, system=os.path.join(folder, "system"), cache=os.path.join(folder, "cache"))
     plugins = None if module is None else Plugins([declared_here(key, module, group) for key in declares])
-    return GivenHost(data, environ, plugins=plugins, places=places, clock=clock)
+    return kind(data, environ, plugins=plugins, places=places, clock=clock)

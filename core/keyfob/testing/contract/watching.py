@@ -22,7 +22,7 @@ _hooked: list[bool] = []
 
 
 def _hear(event: str, arguments: tuple[object, ...]) -> None:
-    if _watchers and (event in DOING or (event == "open" and _is_own(arguments[0]))):
+    if _watchers and (event in DOING or event == "os.putenv" or (event == "open" and _is_own(arguments[0]))):
         for watcher in _watchers:
             watcher.append((event, arguments))
 
@@ -36,7 +36,7 @@ def _is_own(path: object) -> bool:
 
 @contextmanager
 def watched() -> Iterator[list[tuple[str, tuple[object, ...]]]]:
-    """What is done meanwhile, in any thread, files and sleep included: (event, arguments), in order."""
+    """What is done meanwhile, in any thread: (event, arguments), in order. Files, sleep and variables count, too."""
     if not _hooked:  # an audit hook stays until the interpreter ends
         _hooked.append(True)
         sys.addaudithook(_hear)
