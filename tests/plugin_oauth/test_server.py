@@ -113,6 +113,7 @@ def test_metadata_of_another_or_that_lead_astray_are_refused(change: dict[str, A
     with pytest.raises(SignInError) as caught:
         discover(ISSUER, web.send, named=NAMED)
     assert told in str(caught.value)
+    assert caught.value.hint == (None if "issuer" in change else f"look at {NAMED}, or name the endpoints beside it")
     assert web.asked == PLACES[:1]
 
 

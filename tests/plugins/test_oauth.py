@@ -731,7 +731,10 @@ def test_what_the_issuer_refuses_is_told_with_the_key_that_decides_on_it(corp, e
     ("answer", "hint"),
     [
         ((200, {"issuer": "https://other.test", "token_endpoint": TOKEN}), "look at model_providers.corp.oauth.issuer"),
-        ((200, {"issuer": ISSUER}), "look at model_providers.corp.oauth.issuer"),
+        (
+            (200, {"issuer": ISSUER}),
+            "look at model_providers.corp.oauth.issuer, or name the endpoints beside it",
+        ),
         (
             UnreachableError("sso.test cannot be reached: Name or service not known", unknown=True),
             "look at model_providers.corp.oauth.issuer; it may need a VPN",

@@ -58,8 +58,13 @@ def discover(issuer: str, send: Send, *, named: str) -> Server:
         answered.append(f"{url} {_instead(answer)}")
     raise SignInError(
         f"{issuer} has no metadata that can be read: {'; '.join(answered)}",
-        hint=f"look at {named}, or name the endpoints beside it",
+        hint=_or_beside(named),
     )
+
+
+def _or_beside(named: str) -> str:
+    """What mends metadata that are of no use: they are the issuer's own, so perhaps only to do without them."""
+    return f"look at {named}, or name the endpoints beside it"
 
 
 def _see_that_it_can_be_asked(issuer: str, named: str) -> None:
@@ -96,10 +101,10 @@ def _server(issuer: str, document: Mapping[str, Any], named: str) -> Server:
     other = document.get("issuer")
     if other != issuer:
         raise _of_another(issuer, other, named)
-    found = {name: _endpoint(document, name, issuer) for name in _ENDPOINTS}
+    found = {name: _endpoint(document, name, issuer, named) for name in _ENDPOINTS}
     token_endpoint = found.pop("token_endpoint")
     if token_endpoint is None:
-        raise SignInError(f"the metadata of {issuer} name no token_endpoint")
+        raise SignInError(f"the metadata of {issuer} name no token_endpoint", hint=_or_beside(named))
     methods = document.get("token_endpoint_auth_methods_supported")
     return Server(
         token_endpoint,
@@ -120,14 +125,14 @@ def _of_another(issuer: str, other: object, named: str) -> SignInError:
     )
 
 
-def _endpoint(document: Mapping[str, Any], name: str, issuer: str) -> str | None:
+def _endpoint(document: Mapping[str, Any], name: str, issuer: str, named: str) -> str | None:
     """May be at another host and have a query (RFC 6749, sections 3.1 and 3.2), but no fragment."""
     url = document.get(name)
     if url is None:
         return None
     fault = "is no text" if not isinstance(url, str) else _fault_of(url, issuer)
     if fault is not None:
-        raise SignInError(f"the metadata of {issuer} cannot be used: its {name} {fault}")
+        raise SignInError(f"the metadata of {issuer} cannot be used: its {name} {fault}", hint=_or_beside(named))
     return str(url)
 
 
