@@ -8,6 +8,7 @@ import os
 import pytest
 
 from keyfob.carried import Carried
+from keyfob.cli.terminal import OutputError, Terminal
 from keyfob.host import Host
 from keyfob.testing.issuer import Issuer, jwt
 from keyfob.testing.model_server import Answer, ModelServer
@@ -54,6 +55,18 @@ def test_the_receipt_is_that_of_the_document(keyfob, monkeypatch, data):
         assert json.load(file) == API_KEY
     assert "corp: API key sk-canar***defgh, is stored: ~/codex/auth.json" in found.err
     assert KEY not in found.err
+
+
+def test_who_gets_no_receipt_is_told_that_it_is_stored(keyfob, monkeypatch):
+    """Where stdout is closed or full the command fails, and the login is there."""
+
+    def closed(self, line):
+        raise OutputError("stdout is closed")
+
+    monkeypatch.setattr(Terminal, "data", closed)
+    found = imported(keyfob, monkeypatch, document())
+    assert (found.code, os.path.exists(f"{keyfob.home}/auth.json")) == (1, True)
+    assert "is stored: ~/codex/auth.json\nkeyfob: stdout is closed\n" in found.err
 
 
 def test_another_export_of_the_same_login_has_another_receipt():

@@ -50,9 +50,9 @@ def run(options: argparse.Namespace, session: Session) -> int:
     if session.terminal.attended:
         login.store.unlock()
     saved = _taken(carried, login, session, replace=options.replace)
+    _tell(login, saved.record, session)  # first: it is stored, also where the receipt cannot be written
     session.terminal.data(carried.receipt)
     session.terminal.flush()
-    _tell(login, saved.record, session)
     return 0
 
 
