@@ -126,7 +126,7 @@ class SignIn:
             yield
         except MissingCredentialError as error:
             if variable is not None:
-                error.hint = f"export {variable}=…, or {error.hint}"
+                error.hint = ", or ".join(filter(None, (f"export {variable}=…", error.hint)))
             raise
 
     def _beginning(self, flow: str, server: Server) -> str:
