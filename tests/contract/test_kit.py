@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import inspect
 import json
 import os
@@ -19,6 +20,7 @@ from keyfob.plugin import Credential
 from keyfob.testing.broken import static
 from keyfob.testing.broken.parts import value_of
 from keyfob.testing.contract import Contract, opening, racer, rules, storing
+from keyfob.testing.contract.rule import rule as a_rule
 from keyfob.testing.contract.trial import Trial
 
 if TYPE_CHECKING:
@@ -127,6 +129,19 @@ def test_a_secret_in_a_variable_that_the_plugin_sets_is_found(tmp_path, capfd, m
     assert said["peek-does-no-io"].endswith("peek() does I/O: os.putenv")
 
 
+@pytest.mark.slow
+def test_what_is_printed_while_a_request_is_signed_is_read(tmp_path, capfd, monkeypatch):
+    """A signing plugin has its secret in hand then."""
+
+    def signature(_: Any, request: Any, secret: bytes) -> str:
+        print(secret)  # that is its fault
+        return hmac.new(secret, f"{request}".encode() + request.body, "sha256").hexdigest()
+
+    monkeypatch.setattr(static.SignsAnything, "signature", signature)
+    said = verdicts(contract_of("signatures-are-of-their-request"), tmp_path, capfd)
+    assert "what it prints shows a secret" in said["no-log-shows-a-secret"]
+
+
 def test_where_there_is_no_plugin_one_rule_says_so() -> None:
     """All others would say the same; a class that is derived from such a one and names a plugin has them again."""
     nobody = type("Nobody", (Kept,), {"key": "nobody-declares-this"})
@@ -218,6 +233,16 @@ def test_an_error_of_keyfobs_says_what_is_wrong() -> None:
 
     with pytest.raises(PluginError, match="returned no State"):
         opening._idle(IDLE, "state()", state)
+
+
+def test_where_a_plugin_breaks_is_told_and_not_what_it_says() -> None:
+    """Its text is whoever raised it's, and could hold anything."""
+
+    theirs: dict[str, Any] = {"__name__": "theirs"}
+    exec(compile("def test_some(trial):\n    int('canary')", "theirs.py", "exec"), theirs)
+    with pytest.raises(AssertionError) as caught:
+        a_rule()(theirs["test_some"])(trial=None)
+    assert str(caught.value) == "rule some: it broke: ValueError at theirs.py:2"
 
 
 @pytest.mark.parametrize(

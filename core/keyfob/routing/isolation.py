@@ -38,11 +38,11 @@ def isolated(owner: str, doing: str, *, told: bool = False) -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, PluginError) or (isinstance(error, KeyfobError) and not told):
             raise
-        cause = f"{type(error).__name__}: {error}" if told else _untold(error)
+        cause = f"{type(error).__name__}: {error}" if told else untold(error)
         raise PluginError(f"{owner}: {doing}: {cause}", hint="keyfob plugins --check") from error
 
 
-def _untold(error: BaseException) -> str:
+def untold(error: BaseException) -> str:
     """What it is and where it came from, without its text; one that is raised by core tells all."""
     return str(error) if isinstance(error, NotHeadersError) else f"{type(error).__name__}{_place(error)}"
 

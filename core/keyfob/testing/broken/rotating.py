@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from keyfob.plugin import About, AuthPlugin, Exchange, Record, hookimpl
+from keyfob.plugin import About, Answer, AuthPlugin, Exchange, Record, hookimpl
 from keyfob.testing.broken.parts import Logins, Rotating
 
 
@@ -45,6 +45,13 @@ class TakesAnything(Logins):
         return super().absorb(record, answer) if "access_token" in answer else record.data
 
 
+class GivesUp(Logins):
+    """Takes whatever is no success for the end of the login."""
+
+    def refusal(self, answer: Answer) -> str | None:
+        return None if answer.ok else "refused"
+
+
 class RevokesWhole(Logins):
     """Counts on a login where there may be none."""
 
@@ -75,6 +82,7 @@ _FAULTS: Mapping[str, type[Logins]] = {
     "unknown-fields-are-kept": Drops,
     "an-unrotated-refresh-token-is-kept": Loses,
     "a-worthless-answer-is-refused": TakesAnything,
+    "an-outage-ends-no-login": GivesUp,
     "anything-can-be-revoked": RevokesWhole,
     "no-token-is-presented-twice": KeepsToItself,
 }

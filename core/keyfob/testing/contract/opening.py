@@ -58,10 +58,10 @@ class Opening:
         """A variable that is set anew counts from the next request on, in a program that runs for weeks."""
         environ = dict(trial.environ)
         provider = trial.provider(environ)
-        before = _sent(provider)
+        before = sent(provider)
         environ.update({name: _other(environ[name]) for name in trial.private})
         why = "it was read when the source was opened, or not from context.environ"
-        see(_sent(provider) != before, f"a changed environment changes nothing: {why}")
+        see(sent(provider) != before, f"a changed environment changes nothing: {why}")
 
     @rule("variables")
     def test_missing_variables_are_named(self, trial: Trial, optional: tuple[str, ...]) -> None:
@@ -108,7 +108,7 @@ def _idle(trial: Trial, what: str, call: Callable[[], Any]) -> Any:
     return result
 
 
-def _sent(provider: Provider) -> dict[str, str]:
+def sent(provider: Provider) -> dict[str, str]:
     """The headers that a request gets now."""
     if provider.signing.signer is not None:
         return signature_of(provider, "https://trial.invalid/v1/models")

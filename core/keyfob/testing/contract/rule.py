@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from keyfob.errors import KeyfobError
+from keyfob.routing.isolation import untold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +50,7 @@ def _why(error: Exception) -> str:
         return f"{type(error).__name__}: {error}" + (f" ({error.hint})" if error.hint else "")
     if isinstance(error, AssertionError):
         return str(error)
-    return f"it ended in a {type(error).__name__}"  # its text is whoever raised it's, and could hold anything
+    return f"it broke: {untold(error)}"
 
 
 def name_of(test: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from keyfob.errors import KeyfobError
 from keyfob.testing.answers import Answer
-from keyfob.testing.contract.opening import own_source
+from keyfob.testing.contract.opening import own_source, sent
 from keyfob.testing.contract.rule import rule
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ class Secrets:
         capfd.readouterr()
         with _logged() as said, warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            trial.remember(trial.provider().credential())
+            provider = trial.provider()
+            trial.remember(provider.credential())
+            sent(provider)  # of a signing plugin its signature, too
         trial.see_that_none_is_shown("\n".join(said), "a log at DEBUG")
         trial.see_that_none_is_shown("\n".join(str(each.message) for each in warned), "a warning")
         trial.see_that_none_is_shown("".join(capfd.readouterr()), "what it prints")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from keyfob.credentials.records import Rotation
 from keyfob.errors import DamagedLoginError, KeyfobError, UnsupportedLoginError
-from keyfob.plugin import About
+from keyfob.plugin import About, Answer
 from keyfob.testing.answers import Received
 from keyfob.testing.contract import racer
 from keyfob.testing.contract.damage import document_of, without
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 _PROCESSES: Final = 4
 _LIMIT: Final = 60.0  # seconds
+_OUTAGES: Final = (
+    (429, b'{"error": "slow_down"}'),
+    (500, b""),
+    (502, b"<!doctype html><title>Bad gateway</title>"),
+    (503, b'{"error": "temporarily_unavailable"}'),
+)
 _DAMAGED: Final[tuple[dict[str, Any], ...]] = ({}, {"unknown": 1}, {"unknown": {"deep": [None]}})
 
 
@@ -82,6 +88,17 @@ class Storing:
             except ValueError:
                 continue
             raise AssertionError(f"absorb() takes {json.dumps(worthless)} for a renewed login")
+
+    @rule("rotating")
+    def test_an_outage_ends_no_login(self, trial: Trial) -> None:
+        """`refusal` is None where an issuer is down or busy: else everybody would have to sign in again after it."""
+        rotation = _rotation(trial)
+        for status, body in _OUTAGES:
+            try:
+                code = rotation.refusal(Answer(status, body))
+            except Exception as error:  # any plugin may raise anything
+                raise AssertionError(f"refusal() raises {type(error).__name__} for an answer of {status}") from error
+            see(code is None, f"refusal() takes an answer of {status} for the end of the login: None says try again")
 
     @rule("rotating")
     def test_anything_can_be_revoked(self, trial: Trial) -> None:
