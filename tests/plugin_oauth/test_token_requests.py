@@ -44,6 +44,13 @@ def test_a_code_is_sent_with_the_clients_authentication(
         assert secret not in repr((client, request, GRANT))
 
 
+@pytest.mark.parametrize("method", [BASIC, POST])
+def test_what_is_no_text_is_sent_as_it_is(method: str) -> None:
+    """A variable may hold other bytes than UTF-8, and an issuer's JSON half a surrogate pair: nobody takes them."""
+    request = Client("cli", "s\udcff", method).refresh(URL, "t\ud800")
+    assert "refresh_token=t%ED%A0%80" in request.body.decode()
+
+
 @pytest.mark.parametrize(
     ("status", "answer", "told"),
     [
