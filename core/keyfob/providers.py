@@ -231,7 +231,7 @@ class Provider:
         """A usable credential. May block. Raises CredentialError."""
         credential = self.source.peek() or self.signing.get()
         if credential.base_url is not None:
-            self.signing.see_that_it_belongs_here(credential)
+            self.signing.check_belongs_here(credential)
         return credential
 
     def headers(self, url: str | None = None) -> SecretHeaders:

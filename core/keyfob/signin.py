@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from keyfob.credentials.ending import Revoked, revoke_replaced
 from keyfob.credentials.exchange import told
 from keyfob.credentials.records import SignsIn
-from keyfob.credentials.saving import save, see_that_one_can_be_saved
+from keyfob.credentials.saving import check_can_save, save
 from keyfob.errors import LockedError, SignInError, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def sign_in(provider: Provider, flow: str, *, replace_damaged: bool = False, rev
     if login is None or not isinstance(login.records, SignsIn):
         raise UsageError(f"{provider.id}: there is no signing in to it")
     provider.judge.check_new()
-    see_that_one_can_be_saved(login, replace_damaged=replace_damaged)
+    check_can_save(login, replace_damaged=replace_damaged)
     with told(provider.id, login.command), login.records.sign_in(flow, provider.judge.workspaces) as data:
         saved = _saved(provider, login, data, replace_damaged=replace_damaged)
     return SignedIn(saved.record, revoke_replaced(login, saved) if revoke_old else Revoked())

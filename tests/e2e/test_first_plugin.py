@@ -74,10 +74,10 @@ def test_the_page_leads_from_an_empty_folder_to_a_tested_wheel(tmp_path: Path) -
     assert "rule no-log-shows-a-secret: a log at DEBUG shows a secret" in said
     assert "as it should be" in said
     assert sorted(path.suffix for path in (work / "keyfob-portkey" / "dist").iterdir()) == [".gz", ".whl"]
-    see_that_the_other_page_holds(work / "keyfob-portkey" / ".venv" / "bin" / "python", tmp_path / "more", environ)
+    check_other_page(work / "keyfob-portkey" / ".venv" / "bin" / "python", tmp_path / "more", environ)
 
 
-def see_that_the_other_page_holds(python: Path, folder: Path, environ: dict[str, str]) -> None:
+def check_other_page(python: Path, folder: Path, environ: dict[str, str]) -> None:
     """Its plugins pass the contract as its own test has it, in that environment."""
     tests = folder / "tests"
     tests.mkdir(parents=True)

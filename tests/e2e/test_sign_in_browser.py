@@ -147,7 +147,7 @@ def sign_in(home: Home, tab: Tab) -> None:
         assert terminal.ended() == 0, terminal.said
 
 
-def see_that_all_can_read(sight: Sight) -> None:
+def check_page(sight: Sight) -> None:
     """It is a page for everybody: plain, of this machine alone, and with nothing to hide in its address."""
     assert not urlsplit(sight.url).query
     assert (sight.console, sight.elsewhere) == ([], [])
@@ -178,7 +178,7 @@ def test_in_the_browser(home: Home, oidc: OidcServer, tab: Tab) -> None:
         tab.wait("Signed in")
         sight = tab.see("done")
         assert terminal.ended() == 0, terminal.said
-    see_that_all_can_read(sight)
+    check_page(sight)
     first = home.stored
     assert first is not None
     assert secrets_of(sight, terminal, first) == set()
@@ -240,7 +240,7 @@ def test_cancel(home: Home, oidc: OidcServer, tab: Tab) -> None:
         tab.wait("Not signed in")
         sight = tab.see("denied")
         assert terminal.ended() == 1
-    see_that_all_can_read(sight)
+    check_page(sight)
     assert "The person said no" in sight.text
     assert "The person said no" in terminal.said
     assert "→ keyfob login corp" in terminal.said
@@ -272,7 +272,7 @@ def test_a_code_that_is_worth_nothing(home: Home, oidc: OidcServer, tab: Tab) ->
         tab.wait("Not signed in")
         sight = tab.see("failed")
         assert terminal.ended() == 1
-    see_that_all_can_read(sight)
+    check_page(sight)
     assert "grant request is invalid" in sight.text
     assert "grant request is invalid" in terminal.said
     assert (home.stored, oidc.grants()) == (None, [(CODE, 400)])
@@ -289,7 +289,7 @@ def test_an_answer_that_comes_twice(home: Home, oidc: OidcServer, browser: Brows
         sight = late.see("taken")
         tab.wait("Signed in")
         assert terminal.ended() == 0, terminal.said
-    see_that_all_can_read(sight)
+    check_page(sight)
 
 
 def test_with_a_code_on_another_device(home: Home, oidc: OidcServer, tab: Tab) -> None:
@@ -361,7 +361,7 @@ def test_an_account_that_the_company_does_not_permit(tmp_path: Path, openai_issu
         tab.wait("This account may not be used here")
         sight = tab.see("forbidden")
         assert terminal.ended() == 1
-    see_that_all_can_read(sight)
+    check_page(sight)
     for words in (sight.text, terminal.said):
         assert "workspace acct-1" in words
         assert "forced_chatgpt_workspace_id" in words

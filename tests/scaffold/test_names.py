@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from keyfob.errors import UsageError
-from keyfob.scaffold.names import see_that_it_can_be, words_of
+from keyfob.scaffold.names import check_name, words_of
 
 BAD = {
     "My LLM!": "my-llm",
@@ -31,15 +31,15 @@ BAD = {
 def test_a_bad_name_is_refused_and_another_suggested(name: str) -> None:
     """What is no key, no distribution, no module, or somebody else's; what is suggested would do."""
     with pytest.raises(UsageError, match="cannot be called") as raised:
-        see_that_it_can_be(name)
+        check_name(name)
     assert raised.value.hint == f"keyfob plugin new {BAD[name]}"
-    see_that_it_can_be(BAD[name])
+    check_name(BAD[name])
 
 
 @pytest.mark.parametrize("name", ["acme", "my-llm", "my_llm", "a", "x9", "aws", "true", "class", "x" * 40])
 def test_a_good_name_makes_a_distribution_a_module_and_a_variable(name: str) -> None:
     """Python's own words too: they stand in no place where they would count."""
-    see_that_it_can_be(name)
+    check_name(name)
     words = words_of(name)
     assert words["name"] == name
     assert words["module"].isidentifier()

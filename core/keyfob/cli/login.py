@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from keyfob.cli.ending import interrupted_once
 from keyfob.cli.interaction import AtTerminal
-from keyfob.cli.logins import login_of, see_that_it_is_kept
+from keyfob.cli.logins import check_kept, login_of
 from keyfob.cli.secret import agreed, secret
 from keyfob.cli.text import homely
 from keyfob.cli.ways import again, way
-from keyfob.credentials.saving import save, see_that_it_is_sound
+from keyfob.credentials.saving import check_sound, save
 from keyfob.errors import (
     DamagedLoginError,
     DisabledFlowError,
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace, session: Session) -> int:
     _obey_as_codex(options, session)
     session.interaction = person = AtTerminal(session.terminal, session.environ, browses=not options.no_browser)
     login = login_of(session, options.provider, "login")
-    see_that_it_is_kept(login)
+    check_kept(login)
     named = options.ways or (["browser"] if options.no_browser else [])
     chosen = way(login, named, session.terminal, session.environ)
     if session.terminal.attended:
@@ -113,7 +113,7 @@ def _obey_as_codex(options: argparse.Namespace, session: Session) -> None:
 def _given_up(login: Login, session: Session) -> bool:
     """Whether what is there and is of no use here is to be replaced: only with the user's word."""
     try:
-        see_that_it_is_sound(login)
+        check_sound(login)
     except (DamagedLoginError, UnsupportedLoginError) as error:
         if not agreed(f"{error}. Replace it?", session.terminal):
             hint = f"add --replace to give it up, or move {login.store.place} away first"

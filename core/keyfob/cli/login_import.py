@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from keyfob.cli.logins import described, login_of, logins, see_that_it_is_kept
+from keyfob.cli.logins import check_kept, described, login_of, logins
 from keyfob.cli.secret import typing
 from keyfob.cli.text import homely
 from keyfob.cli.times import rfc3339
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, session: Session) -> int:
         raise UsageError("a login comes through a pipe, from another machine", hint=hint)
     carried = Carried.parsed(b"" if sys.stdin is None else sys.stdin.buffer.read(LARGEST + 1))
     login = _login_for(carried, options.provider, session)
-    see_that_it_is_kept(login)
+    check_kept(login)
     if session.terminal.attended:
         login.store.unlock()
     saved = _taken(carried, login, session, replace=options.replace)

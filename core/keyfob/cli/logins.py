@@ -68,7 +68,7 @@ def described(login: Login, record: Record) -> str:
     return f"{login.whom}: {about.method} " + (f"of {printable(whose)}" if whose else about.masked or "login")
 
 
-def see_that_it_is_kept(login: Login) -> None:
+def check_kept(login: Login) -> None:
     """Raise UsageError where what is stored would be gone with this process."""
     if login.store.kind == "ephemeral":
         raise UsageError(

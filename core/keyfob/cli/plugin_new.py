@@ -14,7 +14,7 @@ from keyfob.cli.terminal import OutputError
 from keyfob.cli.text import homely
 from keyfob.errors import UsageError
 from keyfob.scaffold.files import KINDS, entry_of, files_of, write
-from keyfob.scaffold.names import see_that_it_can_be, words_of
+from keyfob.scaffold.names import check_name, words_of
 
 if TYPE_CHECKING:
     import argparse
@@ -38,7 +38,7 @@ def arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace, session: Session) -> int:
     """Write it, and say what to do next."""
     name: str = options.name
-    see_that_it_can_be(name)
+    check_name(name)
     kind = options.kind or _kind(session.terminal)
     distribution = words_of(name)["distribution"]
     folder, files = options.into or distribution, files_of(name, kind)

@@ -175,7 +175,7 @@ def _document(place: _Place) -> dict[str, object]:
 
 def _move(target: str, session: Session, *, replace: bool) -> int:
     """Move every login; one that cannot be does not keep another from it."""
-    _see_that_it_may(target, session)
+    _check_allowed(target, session)
     moved = [_moved(kept, target, session, replace=replace) for kept in _kept(session)]
     if not any(moved) and None not in moved:
         session.terminal.note(f"there is nothing to move to the {target}")
@@ -205,7 +205,7 @@ def _moved(kept: _Kept, target: str, session: Session, *, replace: bool) -> bool
     return moved
 
 
-def _see_that_it_may(target: str, session: Session) -> None:
+def _check_allowed(target: str, session: Session) -> None:
     """An administrator's word on where logins are kept counts for moving them too."""
     configuration = session.host.configuration
     rule = next((rule for rule in configuration.policy.rules if rule.key == _KEY), None)

@@ -48,7 +48,7 @@ class Signing:
     ) -> None:
         self.provider = provider
         self.base_url = base_url
-        self.additions = additions.checked(self.see_that_it_belongs_here)
+        self.additions = additions.checked(self.check_belongs_here)
         self.environ = environ
         self.read_timeout = read_timeout
         self.signer = source if isinstance(source, Signer) else None
@@ -76,7 +76,7 @@ class Signing:
             finalize(credential, self._refused.pop, which, None).atexit = False
             self._announce("refused", code="status-401")
 
-    def see_that_it_belongs_here(self, credential: Credential) -> None:
+    def check_belongs_here(self, credential: Credential) -> None:
         """Raise AccountChangedError for the credential of a login whose requests go to another base URL."""
         if credential.base_url not in (None, str(self.base_url)):
             raise AccountChangedError(

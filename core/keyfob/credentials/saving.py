@@ -69,12 +69,12 @@ def sendable(login: Login, data: Data) -> Record:
     return record
 
 
-def see_that_it_is_sound(login: Login) -> None:
+def check_sound(login: Login) -> None:
     """Raise DamagedLoginError, UnsupportedLoginError for what is stored and would be lost; StoreError."""
     _unread(login, replace_damaged=False)
 
 
-def see_that_one_can_be_saved(login: Login, *, replace_damaged: bool = False) -> None:
+def check_can_save(login: Login, *, replace_damaged: bool = False) -> None:
     """The same, and that the place takes a new login: before anybody is asked to make one. Leaves nothing there.
 
     replace_damaged: as for `save`.

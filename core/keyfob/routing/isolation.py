@@ -67,13 +67,13 @@ def whole_records(records: object, owner: str) -> Records:
     With `exchange` it is a Rotation, and with `sign_in` it SignsIn: one that lacks another part would pass for a login
     that cannot be renewed, or made.
     """
-    _see_that_it_is(Rotation if _has(records, "exchange") else Records, records, owner)
+    _check_is(Rotation if _has(records, "exchange") else Records, records, owner)
     if _has(records, "sign_in"):
-        _see_that_it_is(SignsIn, records, owner)
+        _check_is(SignsIn, records, owner)
     return cast("Records", records)
 
 
-def _see_that_it_is(kind: type, records: object, owner: str) -> None:
+def _check_is(kind: type, records: object, owner: str) -> None:
     members = {name for base in kind.__mro__ for name in vars(base) if not name.startswith("_")}
     lacking = sorted(name for name in members if not _has(records, name))
     if lacking:

@@ -25,7 +25,7 @@ from keyfob.routing.installed import canonical
 from keyfob.routing.isolation import isolated
 from keyfob.routing.patience import patience
 from keyfob.routing.refusals import Refusal, refusals
-from keyfob.routing.requirements import mended, see_that_it_fits
+from keyfob.routing.requirements import check_fits, mended
 from keyfob.routing.strays import refuse_stray
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Plugins:
 
     def _offered(self, declared: Declaration, hook: str) -> tuple[ModuleType, object]:
         """The module of a declaration, and what its hook returns. Raises PluginError."""
-        self._see_that_it_may_be_imported(declared)
+        self._check_may_be_imported(declared)
         try:
             with patience(str(declared), self._waiting):
                 module = _imported(declared)
@@ -135,11 +135,11 @@ class Plugins:
             self.avoided[declared] = error
             raise
 
-    def _see_that_it_may_be_imported(self, declared: Declaration) -> None:
+    def _check_may_be_imported(self, declared: Declaration) -> None:
         known = self.avoided.get(declared)
         if known is not None:
             raise PluginError(str(known), hint=known.hint) from known.__cause__
-        see_that_it_fits(declared)
+        check_fits(declared)
 
     @lazy
     def listeners(self) -> tuple[Declaration, ...]:
@@ -148,7 +148,7 @@ class Plugins:
 
     def listener(self, declared: Declaration) -> Callable[..., object]:
         """Its hook `keyfob_event`, to be called with `event=`. Imports its module. Raises PluginError."""
-        self._see_that_it_may_be_imported(declared)
+        self._check_may_be_imported(declared)
         owner = str(declared)
         hook = _registered(_imported(declared), owner).hook.keyfob_event
         if not hook.get_hookimpls():

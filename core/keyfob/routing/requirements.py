@@ -29,7 +29,7 @@ def unmet(declaration: Declaration) -> str | None:
     return f"{declaration} needs {' and '.join(wanted)}, this is {__version__}" if wanted else None
 
 
-def see_that_it_fits(declaration: Declaration) -> None:
+def check_fits(declaration: Declaration) -> None:
     """Raise PluginError if the distribution needs another keyfob than this."""
     reason = unmet(declaration)
     if reason:

@@ -12,7 +12,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _LONGEST = 40
 
 
-def see_that_it_can_be(name: str) -> None:
+def check_name(name: str) -> None:
     """Raise UsageError, with a name that would do, for one that no plugin can have."""
     fault = _fault(name)
     if fault is not None:

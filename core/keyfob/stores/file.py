@@ -157,7 +157,7 @@ class FileStore(Sidecar):
 
     def prepare(self, data: Data) -> None:
         """See `Store.prepare`. A file has room for what fits into a stage."""
-        self._see_that_it_can_be_replaced()
+        self._check_replaceable()
         self.prepare_stage()
 
     def probe(self, size: int) -> None:
@@ -167,9 +167,9 @@ class FileStore(Sidecar):
             os.close(private.create(self._new, like=self.base, size=STAGE_SIZE))
             private.remove(self._new)
         if os.path.exists(self.base):
-            self._see_that_it_can_be_replaced()
+            self._check_replaceable()
 
-    def _see_that_it_can_be_replaced(self) -> None:
+    def _check_replaceable(self) -> None:
         base = self.base
         with as_store_errors(self.path, "read"):
             owner = os.stat(base).st_uid

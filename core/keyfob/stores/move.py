@@ -22,7 +22,7 @@ def move(file: FileStore, keyring: KeyringStore, target: str, *, replace: bool =
         data = source.read()
         if data is None:
             return False
-        _see_that_it_is_free(source, goal, replace=replace)
+        _check_free(source, goal, replace=replace)
         stage, journal = source.stage(), source.journal()
         goal.write(data)
         if stage is not None:
@@ -35,7 +35,7 @@ def move(file: FileStore, keyring: KeyringStore, target: str, *, replace: bool =
         return True
 
 
-def _see_that_it_is_free(source: FileStore | KeyringStore, goal: FileStore | KeyringStore, *, replace: bool) -> None:
+def _check_free(source: FileStore | KeyringStore, goal: FileStore | KeyringStore, *, replace: bool) -> None:
     there = goal.read()
     if there is not None and there != source.read() and not replace:
         raise OccupiedError(

@@ -56,10 +56,10 @@ def record_of(data: Mapping[str, Any], options: Options, secret: str | None) -> 
 
     Raises DamagedLoginError, and OtherOriginError for one that the configuration, as it is now, would not make.
     """
-    _see_that_it_is_ours(data, options)
+    _check_ours(data, options)
     for name in TEXTS:
         if name in NEEDED or data.get(name) is not None:
-            _see_that_it_is_a_text(data, name)
+            _check_text(data, name)
     return Record(
         data,
         data[ACCESS],
@@ -85,7 +85,7 @@ def tokens_of(answer: Mapping[str, Any], now: float) -> dict[str, Any]:
     return {**found, EXPIRES: expiry(answer, now), ISSUED: now}
 
 
-def _see_that_it_is_ours(data: Mapping[str, Any], options: Options) -> None:
+def _check_ours(data: Mapping[str, Any], options: Options) -> None:
     made = data.get(MADE_WITH)
     if not isinstance(made, dict):
         raise _damaged(f"{MADE_WITH} is missing")
@@ -100,7 +100,7 @@ def _shown(value: object) -> str:
     return "none" if value is None else json.dumps(value)
 
 
-def _see_that_it_is_a_text(data: Mapping[str, Any], name: str) -> None:
+def _check_text(data: Mapping[str, Any], name: str) -> None:
     value = data.get(name)
     if not isinstance(value, str) or not value.strip():
         raise _damaged(f"{name} is {'missing' if value is None else 'no text, or empty'}")

@@ -129,7 +129,7 @@ class OpenAILogins:
         """As it is, if it is renewed where one signs in here."""
         from keyfob_openai.sign_in import issuer_of
 
-        rotation.see_that_it_is_of(issuer_of(self._environ), data)
+        rotation.check_issuer(issuer_of(self._environ), data)
         return data
 
     def credential(self, record: Record) -> Credential:

@@ -113,7 +113,7 @@ def absorb(
     return {**record.data, "tokens": tokens, "last_refresh": login.stamp(clock())}
 
 
-def see_that_it_is_of(issuer: str, data: Mapping[str, Any]) -> None:
+def check_issuer(issuer: str, data: Mapping[str, Any]) -> None:
     """Raise OtherOriginError for a login that another issuer renews, than this one or OpenAI's own."""
     made_at, _ = _provenance(data)
     if made_at is not None and made_at.rstrip("/") not in (issuer, ISSUER):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from keyfob.cli.installing.command import command, home
 from keyfob.cli.installing.edits import Edit, read
 from keyfob.cli.installing.json_file import Json
-from keyfob.cli.installing.plan import Plan, not_ready, see_that_a_token_will_do
+from keyfob.cli.installing.plan import Plan, check_token_suffices, not_ready
 from keyfob.config.places import home_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _HEADERS = ("authorization", "x-api-key")
 
 def plan(provider: Provider, session: Session, _: argparse.Namespace) -> Plan:
     """What makes Claude Code ask keyfob for this provider's token and send it there. Raises ConfigError, UsageError."""
-    see_that_a_token_will_do(provider, "Claude Code", _HEADERS)
+    check_token_suffices(provider, "Claude Code", _HEADERS)
     path = settings(session.environ)
     before = read(path)
     file = Json(path, before)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from keyfob.cli.installing.command import anew, command
 from keyfob.cli.installing.edits import Edit, read
-from keyfob.cli.installing.plan import Plan, not_ready, see_that_a_token_will_do
+from keyfob.cli.installing.plan import Plan, check_token_suffices, not_ready
 from keyfob.cli.installing.toml import Toml
 from keyfob.config.builtin import FIXED
 from keyfob.config.configuration import Configuration
@@ -69,8 +69,8 @@ class _Halves:
         needless = self._needless(anyway=anyway)
         if needless:
             return needless
-        see_that_a_token_will_do(self._provider, "Codex's command")
-        self._see_that_both_go_to_one_place()
+        check_token_suffices(self._provider, "Codex's command")
+        self._check_one_destination()
         self._move_claims()
         self._add_what_codex_lacks()
         self._codexs.put_table((*self._table, "auth"), self._auth())
@@ -111,7 +111,7 @@ class _Halves:
             and (login.records.environment_secret() is None and login.known() is not None)
         )
 
-    def _see_that_both_go_to_one_place(self) -> None:
+    def _check_one_destination(self) -> None:
         """Codex sends the token to the base URL of its own files; keyfob has it for the one that it sees."""
         codexs, ours = self._seen.get("base_url"), self._entry.fields.base_url
         if codexs is not None and codexs != ours:
@@ -122,12 +122,12 @@ class _Halves:
         """Move the keys that Codex refuses beside `auth`, as the lines that they are."""
         moved = [key for key in _CLAIMS if self._seen.get(key) not in (None, False)]
         for key in moved:
-            self._see_that_only_the_user_sets(key)
+            self._check_set_by_user(key)
         lines = {key: self._codexs.take(self._table, key) for key in moved}
         held = _own(self._ours.data, self._table)
         self._ours.put(self._table, [line for key, line in lines.items() if key not in held])
 
-    def _see_that_only_the_user_sets(self, key: str) -> None:
+    def _check_set_by_user(self, key: str) -> None:
         for setting in self._entry.settings:
             if setting.key == key and _is_codexs(setting.path) and setting.path != self._codexs.path:
                 message = f"Codex refuses `{key}` beside the command that asks keyfob, and only config.toml is edited"

@@ -76,7 +76,7 @@ class Edit:
         return [(before, after)]
 
 
-def see_that_none_has_changed(edits: Sequence[Edit]) -> None:
+def check_unchanged(edits: Sequence[Edit]) -> None:
     """Raise ConfigError if somebody has changed one of the files since it was read."""
     for edit in edits:
         if read(edit.path) != edit.before:

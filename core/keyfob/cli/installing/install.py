@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from keyfob.cli.installing.arguments import TITLES
 from keyfob.cli.installing.command import command, needed
 from keyfob.cli.installing.consent import declined, documents
-from keyfob.cli.installing.edits import see_that_none_has_changed
+from keyfob.cli.installing.edits import check_unchanged
 from keyfob.cli.installing.installations import Done, Installation, Installations
 from keyfob.cli.installing.tools import TOOLS
 from keyfob.errors import EXIT_OK, UsageError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def install(options: argparse.Namespace, session: Session) -> int:
     """Show the difference, ask, and write."""
-    _see_that_it_fits(options)
+    _check_options(options)
     provider = session.provider(options.provider)
     plan = TOOLS[options.tool].plan(provider, session, options)
     installations = Installations(session.places.codex_home, options.tool)
@@ -36,7 +36,7 @@ def install(options: argparse.Namespace, session: Session) -> int:
     done = tuple(Done.by(edit, options.tool) for edit in plan.edits)
     new = Installation(options.provider, tuple(needed(command(session.environ))), done, options.user or "")
     with installations.lock():
-        see_that_none_has_changed(plan.edits)
+        check_unchanged(plan.edits)
         others = _others(installations, plan, options)  # it may have taken an hour to say yes
         installations.write([*others, new])  # first: a crash must not leave what nobody knows of
         for edit in plan.edits:
@@ -54,7 +54,7 @@ def _undoing(tool: str, provider: str) -> str:
     return shlex.join(["keyfob", "uninstall", tool, provider])
 
 
-def _see_that_it_fits(options: argparse.Namespace) -> None:
+def _check_options(options: argparse.Namespace) -> None:
     if options.profile or options.config:
         message = "the command that is installed has no -p and no -c: what they set is not there when it is asked"
         raise UsageError(message, hint="write it into config.toml or keyfob.toml")

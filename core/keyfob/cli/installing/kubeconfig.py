@@ -43,7 +43,7 @@ class Kubeconfig:
             if isinstance(each, dict) and each.get("name") == name:
                 if each.get("user") == {"exec": dict(entry)}:
                     return False
-                self.see_that_it_lacks(name)
+                self.check_lacks(name)
         new = {"name": name, "user": {"exec": dict(entry)}}
         expected = copy.deepcopy(self.data) if self.data else dict(_EVERYWHERE)
         expected["users"] = [new, *users]
@@ -55,7 +55,7 @@ class Kubeconfig:
         self.text, self.data = text, expected
         return True
 
-    def see_that_it_lacks(self, name: str) -> None:
+    def check_lacks(self, name: str) -> None:
         """Raise ConfigError where there is a user of that name: their clusters would be sent another one's token."""
         if name in self.says["users"]:
             raise self._fault(f"there is a user {name!r} already", self._line("users"), "give --user another name")

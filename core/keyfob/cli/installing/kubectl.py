@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from keyfob.cli.installing.command import command, home
 from keyfob.cli.installing.edits import Edit, read
 from keyfob.cli.installing.kubeconfig import Kubeconfig
-from keyfob.cli.installing.plan import Plan, not_ready, see_that_a_token_will_do
+from keyfob.cli.installing.plan import Plan, check_token_suffices, not_ready
 from keyfob.config.places import home_of
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ _API = "client.authentication.k8s.io/v1"
 def plan(provider: Provider, session: Session, options: argparse.Namespace) -> Plan:
     """What makes kubectl ask keyfob for this provider's token as that user. Raises ConfigError, UsageError."""
     user = options.user or provider.id
-    see_that_a_token_will_do(provider, "kubectl")
+    check_token_suffices(provider, "kubectl")
     path, *others = kubeconfigs(session.environ)
     for other in others:
-        Kubeconfig(other, read(other)).see_that_it_lacks(user)
+        Kubeconfig(other, read(other)).check_lacks(user)
     before = read(path)
     file = Kubeconfig(path, before)
     program, *first = command(session.environ)

@@ -28,7 +28,7 @@ class Plan:
     after: Sequence[tuple[str, str | None]] = ()
 
 
-def see_that_a_token_will_do(provider: Provider, whom: str, headers: Sequence[str] = ("authorization",)) -> None:
+def check_token_suffices(provider: Provider, whom: str, headers: Sequence[str] = ("authorization",)) -> None:
     """Raise UsageError for a provider whose credential is no single token, or none that `whom` sends in its headers."""
     name = provider.id
     if provider.route.key is None:

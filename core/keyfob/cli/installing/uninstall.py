@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from keyfob.cli.installing.arguments import TITLES
 from keyfob.cli.installing.consent import declined, documents, show
-from keyfob.cli.installing.edits import Edit, see_that_none_has_changed
+from keyfob.cli.installing.edits import Edit, check_unchanged
 from keyfob.cli.installing.installations import CannotTakeBackError, Installations
 from keyfob.errors import EXIT_OK
 
@@ -70,7 +70,7 @@ def _removed(
     if code is not None:
         return code
     with installations.lock():
-        see_that_none_has_changed(edits)
+        check_unchanged(edits)
         for edit in edits:
             edit.write()
         installations.write([other.beside(each, edits) for other in installations.read() if other != each])

@@ -81,7 +81,7 @@ def device_tokens(
         answer = send(request)
         if answer.ok:
             return answers.tokens(answer, request)
-        see_that_it_is_not_busy(answer, request)
+        check_not_busy(answer, request)
         check_pending(answer, request, pending=answers.error_code(answer.document()) == "authorization_pending")
         return None
 
@@ -192,7 +192,7 @@ class _Pace:
         self.pause = max(self._interval, min(2 * self.pause, _LONGEST_PAUSE), min(asked_for, _LONGEST_ASKED_FOR))
 
 
-def see_that_it_is_not_busy(answer: Answer, request: Exchange) -> None:
+def check_not_busy(answer: Answer, request: Exchange) -> None:
     """Raise BusyError for what says nothing of the code: a rate limit or a gateway's error, while somebody types."""
     if (answer.status == 429 or answer.status >= 500) and answers.error_code(answer.document()) in _PASSING:
         raise BusyError(f"{answers.host(request)} answered {answer.status}", answer.retry_after)

@@ -48,7 +48,7 @@ def discover(issuer: str, send: Send, *, named: str) -> Server:
     Raises ConfigError for what cannot be an issuer, SignInError for what is no metadata, or another issuer's (RFC 8414,
     section 3.3), or names an endpoint in the clear, UnreachableError, UnansweredError.
     """
-    _see_that_it_can_be_asked(issuer, named)
+    _check_issuer(issuer, named)
     answered = []
     for url in _places(issuer):
         answer = send(Exchange(url, headers={"Accept": "application/json"}, method="GET", timeout=20.0, named=named))
@@ -67,7 +67,7 @@ def _or_beside(named: str) -> str:
     return f"look at {named}, or name the endpoints beside it"
 
 
-def _see_that_it_can_be_asked(issuer: str, named: str) -> None:
+def _check_issuer(issuer: str, named: str) -> None:
     """RFC 8414, section 2: a URL with neither query nor fragment; beyond this machine https."""
     fault = fault_of(issuer)
     if fault is None and set("?#") & set(issuer):

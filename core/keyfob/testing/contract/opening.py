@@ -51,7 +51,7 @@ class Opening:
             provider.source  # noqa: B018  # opened before: that is another rule
             state = _idle(trial, "state()", provider.state)
             see(isinstance(state, State), f"state() returns a {type(state).__name__}")
-            trial.see_that_none_is_shown(f"{state} {state.summary} {state.comes_from}", "state()")
+            trial.check_none_shown(f"{state} {state.summary} {state.comes_from}", "state()")
 
     @rule("static")
     def test_environment_is_read_when_asked(self, trial: Trial) -> None:
@@ -68,13 +68,13 @@ class Opening:
         """Nothing is sent without what a credential is made of, and whoever reads the error knows what to set."""
         for name in trial.environ:
             if name not in optional:
-                _see_that_it_is_missed(trial.provider(trial.without(name)), name)
+                _check_missed(trial.provider(trial.without(name)), name)
 
     @rule("static")
     def test_blank_variables_are_refused(self, trial: Trial, optional: tuple[str, ...]) -> None:
         """A variable that was exported empty is no secret: what is made of it authenticates nobody."""
         for name in sorted({*trial.private} - {*optional}):
-            _see_that_blank_is_none(trial.provider({**trial.environ, name: " "}), name)
+            _check_blank_is_none(trial.provider({**trial.environ, name: " "}), name)
 
     @rule()
     def test_unasked_it_keeps_what_it_has(self, trial: Trial) -> None:
@@ -134,7 +134,7 @@ def signature_of(provider: Provider, url: str, method: str = "GET", body: bytes 
     raise AssertionError("one request gets two signatures though time and randomness stand still: nothing can be told")
 
 
-def _see_that_it_is_missed(provider: Provider, name: str) -> None:
+def _check_missed(provider: Provider, name: str) -> None:
     try:
         provider.credential()
     except CredentialError as error:
@@ -144,7 +144,7 @@ def _see_that_it_is_missed(provider: Provider, name: str) -> None:
         raise AssertionError(f"without {name} there is a credential all the same")
 
 
-def _see_that_blank_is_none(provider: Provider, name: str) -> None:
+def _check_blank_is_none(provider: Provider, name: str) -> None:
     try:
         provider.credential()
     except CredentialError:

@@ -35,7 +35,7 @@ class Secrets:
         trial.remember(credential)
         for thing in (provider.loaded.plugin, provider.options, source, credential, credential.headers):
             for text in (repr(thing), str(thing), f"{thing}"):
-                trial.see_that_none_is_shown(text, f"printing a {type(thing).__name__}")
+                trial.check_none_shown(text, f"printing a {type(thing).__name__}")
 
     @rule()
     def test_nothing_pickled_holds_a_secret(self, trial: Trial) -> None:
@@ -45,18 +45,18 @@ class Secrets:
         credential = source.get()
         trial.remember(credential)
         for thing in (provider.loaded.plugin, source, credential):
-            trial.see_that_none_is_shown(_pickled(thing), f"a pickled {type(thing).__name__}")
+            trial.check_none_shown(_pickled(thing), f"a pickled {type(thing).__name__}")
 
     @rule()
     def test_no_error_shows_a_secret(self, trial: Trial) -> None:
         """Nor does what it was raised from: tracebacks end in logs."""
         for environ in _illegal(trial):
-            _see_that_its_error_is_clean(trial, environ)
+            _check_error_is_clean(trial, environ)
         echo = " ".join(trial.canaries)
         for answer in (Answer(400, body={"error": "invalid_client", "detail": echo}), Answer(200, body=echo)):
             trial.issuer.instead = [answer] * 4
             trial.sets_out()
-            _see_that_its_error_is_clean(trial, trial.environ)
+            _check_error_is_clean(trial, trial.environ)
         trial.issuer.instead = []
 
     @rule()
@@ -69,9 +69,9 @@ class Secrets:
             provider = trial.provider()
             trial.remember(provider.credential())
             sent(provider)  # of a signing plugin its signature, too
-        trial.see_that_none_is_shown("\n".join(said), "a log at DEBUG")
-        trial.see_that_none_is_shown("\n".join(str(each.message) for each in warned), "a warning")
-        trial.see_that_none_is_shown("".join(capfd.readouterr()), "what it prints")
+        trial.check_none_shown("\n".join(said), "a log at DEBUG")
+        trial.check_none_shown("\n".join(str(each.message) for each in warned), "a warning")
+        trial.check_none_shown("".join(capfd.readouterr()), "what it prints")
 
 
 def _pickled(thing: object) -> str:
@@ -89,12 +89,12 @@ def _illegal(trial: Trial) -> Iterator[dict[str, str]]:
         yield {**trial.environ, name: f"{value}\n\x00"}
 
 
-def _see_that_its_error_is_clean(trial: Trial, environ: dict[str, str]) -> None:
+def _check_error_is_clean(trial: Trial, environ: dict[str, str]) -> None:
     try:
         trial.provider(environ).credential()
     except KeyfobError as error:
         text = "".join(traceback.format_exception(error)) + f"{error.hint}"
-        trial.see_that_none_is_shown(text, f"a {type(error).__name__} with its causes")
+        trial.check_none_shown(text, f"a {type(error).__name__} with its causes")
 
 
 @contextmanager

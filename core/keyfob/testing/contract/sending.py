@@ -63,10 +63,10 @@ class Sending:
                 provider = trial.at(models)
                 with clients.Client(provider, follow_redirects=True) as client:
                     client.get("models")
-                _see_that_nothing_came_along(trial, models.received[0], elsewhere.received[0])
+                _check_nothing_came_along(trial, models.received[0], elsewhere.received[0])
             known = {server.split("//")[1] for server in (models.origin, elsewhere.origin, trial.issuer.url)}
         variables = " ".join(f"{arguments[1]}" for event, arguments in seen if event == "os.putenv")
-        trial.see_that_none_is_shown(variables, "a variable of the environment that it sets")
+        trial.check_none_shown(variables, "a variable of the environment that it sets")
         strangers = places(seen) - known - trial.issuer.also
         see(not strangers, f"it speaks to {', '.join(sorted(strangers))}")
 
@@ -99,8 +99,8 @@ def _pieces() -> Iterator[bytes]:
         yield _BODY[at : at + 1000]
 
 
-def _see_that_nothing_came_along(trial: Trial, there: Received, elsewhere: Received) -> None:
+def _check_nothing_came_along(trial: Trial, there: Received, elsewhere: Received) -> None:
     own: dict[str, Any] = {name.lower(): value for name, value in there.headers if name.lower() not in _CLIENTS}
     along = [name for name, value in elsewhere.headers if own.get(name.lower()) == value]
     see(not along, f"a redirect to another origin takes {', '.join(along)} along")
-    trial.see_that_none_is_shown(repr(elsewhere.headers) + elsewhere.query, "what a redirect to another origin takes")
+    trial.check_none_shown(repr(elsewhere.headers) + elsewhere.query, "what a redirect to another origin takes")

@@ -60,7 +60,7 @@ class Storing:
         records = _login(trial).records
         about = records.about(records.read(_data(trial)))
         see(isinstance(about, About), f"about() returns a {type(about).__name__}")
-        trial.see_that_none_is_shown(repr(about), "about()")
+        trial.check_none_shown(repr(about), "about()")
 
     @rule("rotating")
     def test_unknown_fields_are_kept(self, trial: Trial) -> None:

@@ -152,7 +152,7 @@ class Trial:
         for value in credential.headers.values():
             self._sent |= {part for part in (value, value.partition(" ")[2]) if len(part) >= _LEAST}
 
-    def see_that_none_is_shown(self, text: str, where: str) -> None:
+    def check_none_shown(self, text: str, where: str) -> None:
         """Fail if a secret stands in a text, as it is or as JSON and Python would write it."""
         for canary in self.canaries:
             written = {canary, json.dumps(canary)[1:-1], repr(canary)[1:-1]}
