@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from keyfob.credentials.credential import Credential
 
 _NOTHING: dict[str, str] = {}
-
-
-# They say where a body ends. What is wrong about that makes two requests of one, or half a one.
+# They say where a body ends. A wrong one makes two requests of one, or half a one.
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 
 

@@ -32,5 +32,6 @@ def whoami(
     if answer.status in (401, 403):
         raise NotSignedInError("OpenAI does not accept this access token", hint=hint)
     if not isinstance(found.get("chatgpt_account_id"), str):
-        raise CredentialError(f"OpenAI did not say whose access token this is: it answered {answer.status}")
+        later = "try again in a moment" if answer.status == 429 or answer.status >= 500 else None
+        raise CredentialError(f"OpenAI did not say whose access token this is: it answered {answer.status}", hint=later)
     return found
