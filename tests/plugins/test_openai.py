@@ -435,7 +435,9 @@ def test_a_refused_token_is_to_be_mended_where_it_is_from(environ: dict[str, str
     assert caught.value.hint == hint
 
 
-@pytest.mark.parametrize(("status", "hint"), [(429, "try again in a moment"), (503, "try again in a moment"), (404, None)])
+@pytest.mark.parametrize(
+    ("status", "hint"), [(429, "try again in a moment"), (503, "try again in a moment"), (404, None)]
+)
 def test_what_may_pass_is_to_be_tried_again(status: int, hint: str | None) -> None:
     """OpenAI is busy or down: nothing is wrong with the token."""
     records = logins({}, asked(answer({}, status), []))
