@@ -66,11 +66,17 @@ def allowed(vector: Vector) -> Mapping[str, object]:
 
 
 ALONE = [vector for vector in VECTORS if not vector.with_keyring]
+# They wait for a lock, or run a command.
+_SLOW = ("auth_cmd_", "lock_", "refresh_concurrent_")
 WITH_KEYRING = [vector for vector in VECTORS if vector.with_keyring]
 REFUSED = [vector for vector in VECTORS if vector.name.startswith("refresh_401_")]
 
 
-@pytest.mark.parametrize("vector", ALONE, ids=repr)
+def _marks(vector: Vector) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if vector.name.startswith(_SLOW) else []
+
+
+@pytest.mark.parametrize("vector", [pytest.param(each, marks=_marks(each), id=each.name) for each in ALONE])
 def test_keyfob_does_what_codex_does(vector: Vector, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """But for the listed differences: each is there, and is exactly what the list says."""
     assert differences(vector.codex, Run(vector, home).outcome(monkeypatch)) == allowed(vector)
