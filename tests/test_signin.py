@@ -186,10 +186,11 @@ def test_what_was_known_of_the_old_login_says_nothing_of_the_new(lab: Lab) -> No
 
 
 @pytest.mark.parametrize("ends", [True, False])
+@pytest.mark.parametrize("early", [True, False])
 def test_whoever_is_at_the_old_login_is_named_and_waited_for(
-    lab: Lab, ends: bool, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, early: bool, ends: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody has to sign in again for that, unless it takes longer than anything that holds it."""
+    """Before the sign-in, or after it: then nobody has to do so again, unless it takes longer than anything does."""
     lab.has(lab.issuer.login())
     before, held, said = lab.file.read_bytes(), contextlib.ExitStack(), list[str]()
 
@@ -202,7 +203,10 @@ def test_whoever_is_at_the_old_login_is_named_and_waited_for(
     monkeypatch.setattr("keyfob.signin._SILENT", 0.0)
     monkeypatch.setattr("keyfob.signin._PATIENCE", 0.0)
     monkeypatch.setattr(lab.person, "say", say)
-    lab.person.meanwhile = lambda: held.enter_context(lab.store.lock())
+    if early:
+        held.enter_context(lab.store.lock())
+    else:
+        lab.person.meanwhile = lambda: held.enter_context(lab.store.lock())
     with held, contextlib.nullcontext() if ends else pytest.raises(LockedError):
         lab.signs_in()
     assert len(said) == 1

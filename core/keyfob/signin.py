@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from keyfob.credentials.ending import Revoked, revoke_replaced
 from keyfob.credentials.exchange import told
@@ -13,11 +14,12 @@ from keyfob.credentials.saving import check_can_save, save
 from keyfob.errors import LockedError, SignInError, UsageError
 
 if TYPE_CHECKING:
-    from keyfob.credentials.login import Login
-    from keyfob.credentials.record import Data, Record
-    from keyfob.credentials.saving import Saved
+    from collections.abc import Callable
+
+    from keyfob.credentials.record import Record
     from keyfob.providers import Provider
 
+Done = TypeVar("Done")
 
 # So long somebody else may be at the old login before that is said, and before it is given up: `--move` gives the
 # command that carries it away 5 minutes. Seconds.
@@ -43,17 +45,17 @@ def sign_in(provider: Provider, flow: str, *, replace_damaged: bool = False, rev
     if login is None or not isinstance(login.records, SignsIn):
         raise UsageError(f"{provider.id}: there is no signing in to it")
     provider.judge.check_new()
-    check_can_save(login, replace_damaged=replace_damaged)
+    _patiently(provider, partial(check_can_save, login, replace_damaged=replace_damaged))
     with told(provider.id, login.command), login.records.sign_in(flow, provider.judge.workspaces) as data:
-        saved = _saved(provider, login, data, replace_damaged=replace_damaged)
+        saved = _patiently(provider, partial(save, login, data, replace_damaged=replace_damaged))
     return SignedIn(saved.record, revoke_replaced(login, saved) if revoke_old else Revoked())
 
 
-def _saved(provider: Provider, login: Login, data: Data, *, replace_damaged: bool) -> Saved:
-    """Save it; nobody has to sign in again because somebody else was renewing or moving the old login just then."""
+def _patiently(provider: Provider, do: Callable[..., Done]) -> Done:
+    """Do what takes the lock; nobody fails, or signs in again, because somebody else is at the old login just then."""
     try:
-        return save(login, data, replace_damaged=replace_damaged, wait=_SILENT)
+        return do(wait=_SILENT)
     except LockedError as error:
         with contextlib.suppress(SignInError):  # nobody is there to hear it
             provider.host.context.interaction.say(f"to store the login, this waits: {error}")
-    return save(login, data, replace_damaged=replace_damaged, wait=_PATIENCE)
+    return do(wait=_PATIENCE)

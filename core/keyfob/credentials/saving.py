@@ -74,12 +74,12 @@ def check_sound(login: Login) -> None:
     _unread(login, replace_damaged=False)
 
 
-def check_can_save(login: Login, *, replace_damaged: bool = False) -> None:
+def check_can_save(login: Login, *, replace_damaged: bool = False, wait: float | None = None) -> None:
     """The same, and that the place takes a new login: before anybody is asked to make one. Leaves nothing there.
 
-    replace_damaged: as for `save`.
+    replace_damaged, wait: as for `save`.
     """
-    with login.store.lock(), login.store.writing():
+    with login.store.lock(wait=wait), login.store.writing():
         _unread(login, replace_damaged=replace_damaged)
         login.store.probe(least(login))
 
