@@ -534,7 +534,7 @@ client_id = "keyfob"
 @pytest.mark.parametrize(
     ("more", "environ", "chosen", "said"),
     [
-        ("", {}, "browser", "no browser would be seen here (no display); a code needs none"),
+        ("", {}, "browser", "no browser is expected here (no display); a code needs none"),
         ("", SSH, "browser", "keyfob login corp --device-auth"),
         ("", {**DESKTOP, "BROWSER": "true"}, "browser", None),
         (

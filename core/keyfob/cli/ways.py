@@ -45,7 +45,7 @@ def way(login: Login, named: Sequence[str], terminal: Terminal, environ: Mapping
         return _chosen(login, possible, why, terminal)
     if possible[0] == "browser" and why:
         other = f"{login.command} --device-auth" if "device" in possible else None
-        terminal.note(f"no browser would be seen here ({why})" + ("; a code needs none" if other else ""), hint=other)
+        terminal.note(f"no browser is expected here ({why})" + ("; a code needs none" if other else ""), hint=other)
     return possible[0]
 
 
