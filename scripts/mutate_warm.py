@@ -59,7 +59,8 @@ def run(arguments: list[str], output: str, limit_s: float) -> int | None:
 def run_here(arguments: list[str], output: str) -> None:
     """Run pytest in this process, which nobody can speak to, and end it."""
     os.setsid()
-    status: int = pytest.ExitCode.INTERNAL_ERROR
+    # An exception that pytest lets through ends `python -m pytest` with this: a warning, say, after the last test.
+    status: int = pytest.ExitCode.TESTS_FAILED
     try:
         with open(os.devnull) as nothing, open(output, "w", encoding="utf-8") as file:
             os.dup2(nothing.fileno(), 0)
