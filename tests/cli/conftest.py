@@ -7,13 +7,18 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 
 from keyfob.cli.run import run
 from keyfob.cli.terminal import Terminal
 from keyfob.config.places import Places
+from keyfob.testing.issuer import Issuer
 from keyfob.testing.model_server import ModelServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SCRIPT = os.path.join(os.path.dirname(sys.executable), "keyfob")
 
@@ -103,6 +108,14 @@ def keyfob(tmp_path) -> Keyfob:
 def server():
     """A model server that accepts every key."""
     with ModelServer() as running:
+        yield running
+
+
+@pytest.fixture
+def issuer(keyfob) -> Iterator[Issuer]:
+    """OpenAI's issuer, to keyfob; there a code is entered at once."""
+    with Issuer() as running:
+        keyfob.environ.update(running.environ)
         yield running
 
 

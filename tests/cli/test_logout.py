@@ -12,7 +12,6 @@ from keyfob.cli import logout
 from keyfob.credentials.ending import sign_out
 from keyfob.credentials.journal import Stage
 from keyfob.host import Host
-from keyfob.testing.issuer import Issuer
 from keyfob.testing.model_server import Answer, ModelServer
 
 from ..stores.conftest import Memory  # noqa: TID252
@@ -37,14 +36,6 @@ def keyfob(keyfob):
     """With a provider of each kind; `lab` takes a key, `corp` OpenAI's login."""
     keyfob.configure(CONFIG)
     return keyfob
-
-
-@pytest.fixture
-def issuer(keyfob):
-    """The issuer that keyfob turns to."""
-    with Issuer() as running:
-        keyfob.environ.update(running.environ)
-        yield running
 
 
 def in_keyring(keyfob, memory, data):

@@ -22,7 +22,6 @@ from keyfob.cli.terminal import Terminal
 from keyfob.cli.ways import way
 from keyfob.errors import PortError
 from keyfob.host import Host
-from keyfob.testing.issuer import Issuer
 
 from ..logins import chatgpt  # noqa: TID252
 from .signing import CONFIG, Keyboard, files, pipe, write_login
@@ -51,14 +50,6 @@ def keyfob(keyfob):
     """With a provider of each kind; `corp` takes OpenAI's login."""
     keyfob.configure(CONFIG)
     return keyfob
-
-
-@pytest.fixture
-def issuer(keyfob):
-    """OpenAI's, to keyfob; a code is entered at once."""
-    with Issuer() as running:
-        keyfob.environ.update(running.environ)
-        yield running
 
 
 # The browser

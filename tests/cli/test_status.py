@@ -13,7 +13,6 @@ from keyfob.cli.times import span
 from keyfob.credentials.journal import Intent, Journal
 from keyfob.credentials.outcome import Outcome
 from keyfob.host import Host
-from keyfob.testing.issuer import Issuer
 
 from ..stores.conftest import use as use  # noqa: TID252
 from ..stores.test_keyring import Failing  # noqa: TID252
@@ -27,14 +26,6 @@ def keyfob(keyfob):
     """With a provider of each kind; `lab` takes a key, `corp` OpenAI's login."""
     keyfob.configure(CONFIG)
     return keyfob
-
-
-@pytest.fixture
-def issuer(keyfob):
-    """The issuer that keyfob would turn to."""
-    with Issuer() as running:
-        keyfob.environ.update(running.environ)
-        yield running
 
 
 def told(keyfob, *arguments, code=0, **environ):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from tests.credentials.worlds import REFUSED, World
@@ -23,16 +22,6 @@ from keyfob.errors import (
     StoreError,
 )
 from keyfob.stores.memory import MemoryStore
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """One login that has expired. What survives a power cut is for the tests of the stores."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-    return World(tmp_path)
 
 
 def told(world: World, kind: str, **about: Any) -> dict[str, Any]:

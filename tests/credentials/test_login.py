@@ -35,13 +35,6 @@ NEW = {"access": "A9", "refresh": "R9"}
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """One login that Codex shares. What survives a power cut is for the tests of the stores."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-    return World(tmp_path)
-
-
-@pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """One login of a plugin's own, bound to an origin."""
     monkeypatch.setattr(os, "fsync", lambda _: None)

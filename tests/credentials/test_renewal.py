@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,13 +30,6 @@ from keyfob.stores.locks import locked
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """One login that has expired. What survives a power cut is for the tests of the stores."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-    return World(tmp_path)
 
 
 def answer(**fields: Any) -> Answer:

@@ -27,13 +27,6 @@ if TYPE_CHECKING:
 PATIENCE = 20
 
 
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """One login that has expired. What survives a power cut is for the tests of the stores."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-    return World(tmp_path)
-
-
 class Gate:
     """An issuer that takes its time."""
 

@@ -43,10 +43,8 @@ EARLY = 0.01
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """One login that is good for long. What survives a power cut is for the tests of the stores."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-    world = World(tmp_path)
+def world(world: World) -> World:
+    """One login that is good for long."""
     world.sign_in(expires_in=LIFE)
     return world
 

@@ -68,7 +68,7 @@ class Browser:
         self._tabs = itertools.count()
         self._home = tempfile.TemporaryDirectory(prefix="keyfob-browser-")
         self._process = subprocess.Popen(
-            [parts.browser_python(), _DRIVER, shutil.which("chromium") or ""],
+            [parts.path("browser"), _DRIVER, shutil.which("chromium") or ""],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=parts.offline_environ(self._home.name),

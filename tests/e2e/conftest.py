@@ -15,6 +15,7 @@ from keyfob.testing.model_server import ModelServer
 from . import parts
 from .browser import Browser
 from .oidc import OidcServer
+from .shared import CodexHome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,14 +42,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def codex() -> str:
     """The path of the real Codex client."""
     _require("codex")
-    return parts.codex_binary()
+    return parts.path("codex")
 
 
 @pytest.fixture(scope="session")
 def openai2_python() -> str:
     """The Python that has the OpenAI SDK 2.x, httpx and keyfob, but no httpx2."""
     _require("openai2")
-    return parts.openai2_python()
+    return parts.path("openai2")
 
 
 @pytest.fixture(scope="session")
@@ -83,10 +84,31 @@ def port_1455() -> Iterator[None]:
 
 
 @pytest.fixture
-def openai_issuer() -> Iterator[Issuer]:
+def issuer() -> Iterator[Issuer]:
     """An issuer that speaks OpenAI's dialect, at which whoever opens its page is signed in, in workspace acct-1."""
-    with Issuer() as issuer:
-        yield issuer
+    with Issuer() as running:
+        yield running
+
+
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    """A model server that accepts every key."""
+    with ModelServer() as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path, issuer: Issuer, server: ModelServer) -> CodexHome:
+    """A CODEX_HOME with one provider that wants the OpenAI login; nobody is signed in."""
+    return CodexHome.of_openai(tmp_path, issuer, server)
+
+
+@pytest.fixture
+def other(tmp_path: Path, issuer: Issuer, server: ModelServer) -> CodexHome:
+    """Another one, for the other client to do the same in."""
+    root = tmp_path / "other"
+    root.mkdir()
+    return CodexHome.of_openai(root, issuer, server)
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ class OidcServer:
             RuntimeError: it ended; the text is what it wrote.
         """
         self._process = subprocess.Popen(
-            [parts.node22(), _SERVER, json.dumps(self._options)],
+            [parts.path("oidc"), _SERVER, json.dumps(self._options)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

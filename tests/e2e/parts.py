@@ -23,6 +23,8 @@ Part: TypeAlias = Literal["codex", "litellm", "openai2", "oidc", "browser", "exa
 _ROOT: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # Codex is its native program: the launcher beside it needs node, and takes 40 ms to start it.
+# Node.js is a newer one than some systems have, which oidc-provider needs. openai2 has keyfob and httpx, but no httpx2;
+# browser has Playwright; examples has keyfob, every example, what their tests need, and mypy.
 _PARTS: Final[Mapping[Part, tuple[str, str]]] = {
     "codex": ("Codex's client", "tests/e2e/node/node_modules/@openai/codex-*/vendor/*/bin/codex"),
     "litellm": ("LiteLLM's proxy", ".venvs/litellm/bin/litellm"),
@@ -52,58 +54,15 @@ def missing(part: Part) -> str | None:
     return None
 
 
-def codex_binary() -> str:
-    """Return the path of the real Codex client.
+def path(part: Part) -> str:
+    """Return the path of a counterpart's program, or of the interpreter that runs it.
 
     Raises:
         LookupError: it is not installed; the text is `missing`'s.
     """
-    return _require("codex")
-
-
-def openai2_python() -> str:
-    """Return the Python of the environment with keyfob, the OpenAI SDK 2.x, httpx and pytest, without httpx2.
-
-    Raises:
-        LookupError: it is not installed; the text is `missing`'s.
-    """
-    return _require("openai2")
-
-
-def node22() -> str:
-    """Return the path of the Node.js that oidc-provider runs on: it needs a newer one than some systems have.
-
-    Raises:
-        LookupError: it is not installed; the text is `missing`'s.
-    """
-    return _require("oidc")
-
-
-def browser_python() -> str:
-    """Return the Python of the environment that has Playwright.
-
-    Raises:
-        LookupError: it, or Chromium, is not installed; the text is `missing`'s.
-    """
-    return _require("browser")
-
-
-def examples_python() -> str:
-    """Return the Python of the environment with keyfob, every example, what their tests need, and mypy.
-
-    Raises:
-        LookupError: it is not installed; the text is `missing`'s.
-    """
-    return _require("examples")
-
-
-def litellm_command() -> str:
-    """Return the path of LiteLLM's command.
-
-    Raises:
-        LookupError: it is not installed; the text is `missing`'s.
-    """
-    return _require("litellm")
+    if reason := missing(part):
+        raise LookupError(reason)
+    return _find(part) or ""
 
 
 def offline_environ(home: str) -> dict[str, str]:
@@ -143,7 +102,7 @@ def litellm_proxy(
         LookupError: it is not installed; the text is `missing`'s.
         RuntimeError: it did not get ready; the text ends with what it wrote.
     """
-    command, port, log = _require("litellm"), _free_port(), os.path.join(workdir, "log")
+    command, port, log = path("litellm"), _free_port(), os.path.join(workdir, "log")
     _write_config(workdir, upstream_base_url, keys)
     arguments = [command, "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(port)]
     process = _start(arguments, workdir, log, _proxy_environ(workdir, master_key or f"sk-{secrets.token_hex(32)}"))
@@ -156,12 +115,6 @@ def litellm_proxy(
 
 def _find(part: Part) -> str | None:
     return next(iter(sorted(glob(os.path.join(_ROOT, _PARTS[part][1])))), None)
-
-
-def _require(part: Part) -> str:
-    if reason := missing(part):
-        raise LookupError(reason)
-    return _find(part) or ""
 
 
 # LiteLLM's configuration. YAML reads JSON.

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from keyfob import Host
 from keyfob.config.places import Places
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from keyfob.credentials.login import Login
+    from keyfob.testing.issuer import Issuer
+    from keyfob.testing.model_server import ModelServer
 
 KEYFOB = os.path.join(os.path.dirname(sys.executable), "keyfob")
 # Both read it. Codex tries nothing again, so that each of its requests tells something, and asks nobody for plugins.
@@ -52,6 +54,13 @@ class CodexHome:
         (root / "system").mkdir()
         self._environ = environ
 
+    @classmethod
+    def of_openai(cls, root: Path, issuer: Issuer, server: ModelServer) -> Self:
+        """One with a provider that takes a login of this issuer, and is this server."""
+        home = cls(root, issuer.environ)
+        home.configure(CONFIG.format(base_url=server.base_url))
+        return home
+
     @property
     def environ(self) -> dict[str, str]:
         """All that a program sees that is run here. `keyfob` is in its PATH."""
@@ -65,7 +74,7 @@ class CodexHome:
 
     def codex(self, *arguments: str, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         """Run Codex. given: its stdin."""
-        return self._run([parts.codex_binary(), *arguments], given, environ)
+        return self._run([parts.path("codex"), *arguments], given, environ)
 
     def turn(self, **environ: str) -> subprocess.CompletedProcess[str]:
         """Have Codex take one turn."""

@@ -11,11 +11,11 @@ from keyfob.credentials.saving import save
 from keyfob.testing.issuer import Issuer
 from keyfob.testing.model_server import TEXT, ModelServer
 
-from .shared import CONFIG, CodexHome
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from .shared import CodexHome
 
 pytestmark = pytest.mark.usefixtures("codex")
 KEY = "sk-proj-canary-key-ABCDEFGHIJ"
@@ -33,32 +33,6 @@ def issuer() -> Iterator[Issuer]:
             "chatgpt_account_is_fedramp": False,
         }
         yield running
-
-
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as running:
-        yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path, issuer: Issuer, server: ModelServer) -> CodexHome:
-    """A CODEX_HOME with one provider that wants the OpenAI login; nobody is signed in."""
-    return made(tmp_path, issuer, server)
-
-
-@pytest.fixture
-def other(tmp_path: Path, issuer: Issuer, server: ModelServer) -> CodexHome:
-    """Another one, for the other client to do the same in."""
-    root = tmp_path / "other"
-    root.mkdir()
-    return made(root, issuer, server)
-
-
-def made(root: Path, issuer: Issuer, server: ModelServer) -> CodexHome:
-    home = CodexHome(root, issuer.environ)
-    home.configure(CONFIG.format(base_url=server.base_url))
-    return home
 
 
 def sent(server: ModelServer, before: int = 0) -> set[tuple[str | None, str | None]]:

@@ -16,7 +16,7 @@ import pytest
 from keyfob.testing.issuer import Issuer, jwt
 from keyfob.testing.model_server import TEXT, ModelServer
 
-from .shared import CONFIG, CodexHome
+from .shared import CodexHome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,8 +107,7 @@ def works(home: CodexHome, issuer: Issuer) -> None:
 def test_with_an_issuer_that_refuses_reuse_both_renew(tmp_path):
     """Each adopts what the other got; keyfob presents nothing twice, and never fails."""
     with Issuer(lifetime=300.5, reuse="refuse") as issuer, ModelServer() as server:
-        home = CodexHome(tmp_path, issuer.environ)
-        home.configure(CONFIG.format(base_url=server.base_url))
+        home = CodexHome.of_openai(tmp_path, issuer, server)
         home.store(issuer.login())
         # First what Codex has just got is old to keyfob, so they take turns; then they find it old at the same moment.
         in_turn, at_once = Both(home, 40, ahead=227), Both(home, 20, ahead=224.7)
@@ -124,8 +123,7 @@ def test_with_an_issuer_that_refuses_reuse_both_renew(tmp_path):
 def test_with_an_issuer_that_revokes_keyfob_is_first(tmp_path):
     """Codex finds nothing to renew: it makes no call, and the family lives."""
     with Issuer(lifetime=900, reuse="revoke") as issuer, ModelServer() as server:
-        home = CodexHome(tmp_path, issuer.environ)
-        home.configure(CONFIG.format(base_url=server.base_url))
+        home = CodexHome.of_openai(tmp_path, issuer, server)
         home.store(issuer.login())
         both = Both(home, 30, ahead=896)  # to keyfob a token lives for four seconds, and is renewed after three
         assert both.failures == []
@@ -139,8 +137,7 @@ def test_with_an_issuer_that_revokes_keyfob_is_first(tmp_path):
 def test_keyfob_is_first_by_the_right_clock_too(tmp_path):
     """With eight minutes to go, whoever uses the login; it is renewed once, and Codex uses what came of it."""
     with Issuer(reuse="revoke") as issuer, ModelServer() as server:
-        home = CodexHome(tmp_path, issuer.environ)
-        home.configure(CONFIG.format(base_url=server.base_url))
+        home = CodexHome.of_openai(tmp_path, issuer, server)
         home.store(issuer.login(expires_in=480))
         both = Both(home, 2, ahead=0)
         assert both.failures == []
@@ -156,8 +153,7 @@ def test_a_login_that_both_spent_at_once_is_lost_in_plain_words(tmp_path):
     """An issuer that revokes on reuse ends it; both go on with what the first of them got, and then keyfob says so."""
     # So long that the other one has started, too, on a machine that has much to do.
     with Issuer(reuse="revoke", delay=6) as issuer, ModelServer() as server:
-        home = CodexHome(tmp_path, issuer.environ)
-        home.configure(CONFIG.format(base_url=server.base_url))
+        home = CodexHome.of_openai(tmp_path, issuer, server)
         home.store(issuer.login(expires_in=-60))
         with ThreadPoolExecutor() as pool:
             turn, asked = pool.submit(home.turn), pool.submit(home.keyfob, "token")

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from keyfob.testing.issuer import Issuer
-from keyfob.testing.model_server import TEXT, ModelServer
+from keyfob.testing.model_server import TEXT
 
 from ..clients.raw import Authority, Raw, Tunnels  # noqa: TID252
 from . import parts
-from .shared import CONFIG, KEYFOB, CodexHome
+from .shared import KEYFOB, CodexHome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,32 +54,6 @@ def as_openai(tmp_path: Path, issuer: Issuer) -> Iterator[dict[str, str]]:
         yield {**there, "KEYFOB_OPENAI_ISSUER": ""}  # as if it were not set
 
 
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as running:
-        yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path, issuer: Issuer, server: ModelServer) -> CodexHome:
-    """A CODEX_HOME with one provider that wants the OpenAI login; nobody is signed in."""
-    return made(tmp_path, issuer, server)
-
-
-@pytest.fixture
-def other(tmp_path: Path, issuer: Issuer, server: ModelServer) -> CodexHome:
-    """Another one, for Codex to do the same in."""
-    root = tmp_path / "other"
-    root.mkdir()
-    return made(root, issuer, server)
-
-
-def made(root: Path, issuer: Issuer, server: ModelServer) -> CodexHome:
-    home = CodexHome(root, issuer.environ)
-    home.configure(CONFIG.format(base_url=server.base_url))
-    return home
-
-
 def browsing(home: CodexHome) -> dict[str, str]:
     """Variables with which there is a browser to be opened."""
     browser = home.root / "browser"
@@ -91,7 +65,7 @@ def browsing(home: CodexHome) -> dict[str, str]:
 @contextmanager
 def waiting(home: CodexHome, by: str, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A sign-in in the browser that nobody finishes."""
-    program = {"keyfob": KEYFOB, "codex": parts.codex_binary()}[by]
+    program = {"keyfob": KEYFOB, "codex": parts.path("codex")}[by]
     log = home.root / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -33,7 +33,7 @@ def python() -> str:
     """The Python of the environment that has the examples."""
     if reason := parts.missing("examples"):
         pytest.skip(reason)
-    return parts.examples_python()
+    return parts.path("examples")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def _environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Nothing of whoever runs the tests, and where LiteLLM's proxy is."""
     environ = parts.offline_environ(str(tmp_path_factory.mktemp("home")))
     if not parts.missing("litellm"):
-        environ["LITELLM_COMMAND"] = parts.litellm_command()
+        environ["LITELLM_COMMAND"] = parts.path("litellm")
     return environ
 
 

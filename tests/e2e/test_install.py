@@ -55,12 +55,6 @@ def home(tmp_path: Path, issuer: Issuer) -> CodexHome:
     return CodexHome(tmp_path, issuer.environ)
 
 
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as running:
-        yield running
-
-
 def tokens(server: ModelServer) -> list[str | None]:
     return [each.header("authorization") for each in server.received if each.method == "POST"]
 

@@ -35,12 +35,6 @@ def issuer() -> Iterator[Issuer]:
         yield running
 
 
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as running:
-        yield running
-
-
 class KeyringHome(CodexHome):
     """A CODEX_HOME whose logins are in the keyring; its children see the session's bus, and nothing more of it."""
 

@@ -77,10 +77,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     if reason := parts.missing("examples"):
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("new")
-    subprocess.run([parts.examples_python(), "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    subprocess.run([parts.path("examples"), "-m", "venv", "--without-pip", folder / "venv"], check=True)
     world = World(folder, folder / "venv/bin/python", parts.offline_environ(str(folder)))
     places = [
-        subprocess.check_output([each, "-c", _SITE], text=True) for each in (parts.examples_python(), world.python)
+        subprocess.check_output([each, "-c", _SITE], text=True) for each in (parts.path("examples"), world.python)
     ]
     Path(places[1], "examples.pth").write_text(places[0])
     world.run(*PIP, str(ROOT))

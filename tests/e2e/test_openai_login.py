@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from keyfob.testing.issuer import Issuer
 from keyfob.testing.model_server import TEXT, ModelServer
 
 from .shared import CONFIG, CodexHome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from keyfob.testing.issuer import Issuer
 
 KEY = "sk-proj-canary-key-ABCDEFGHIJ"
 SYNC = """
@@ -30,12 +30,6 @@ async def main():
         return (await client.responses.create(model="demo-model", input="hi")).output_text
 print(asyncio.run(main()))
 """
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with Issuer() as running:
-        yield running
 
 
 @pytest.fixture

@@ -348,9 +348,9 @@ def test_a_program(home: Home, oidc: OidcServer, client: str, scheme: str | None
 
 
 @pytest.mark.usefixtures("port_1455")
-def test_an_account_that_the_company_does_not_permit(tmp_path: Path, openai_issuer: Issuer, tab: Tab) -> None:
+def test_an_account_that_the_company_does_not_permit(tmp_path: Path, issuer: Issuer, tab: Tab) -> None:
     """With ChatGPT, in a workspace other than the configured one: the page says which rule, and nothing is stored."""
-    home = Home(tmp_path, openai_issuer.url, **openai_issuer.environ)
+    home = Home(tmp_path, issuer.url, **issuer.environ)
     (home.folder / "keyfob.toml").unlink()
     rule = 'forced_chatgpt_workspace_id = "acct-of-the-company"\n'
     (home.folder / "config.toml").write_text(f"{rule}{CONFIG}requires_openai_auth = true\n")

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from keyfob.testing.issuer import Issuer
-
 from .shared import CONFIG, KEYFOB, CodexHome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from keyfob.testing.issuer import Issuer
 
 _CLONE_NEWNET = 0x40000000
 _HERE = "192.0.2.1"  # RFC 5737: of nobody
@@ -142,12 +142,6 @@ def machines(home: CodexHome) -> Iterator[tuple[Machine, Machine]]:
     finally:
         for name in names:
             subprocess.run(["ip", "netns", "del", name], capture_output=True, timeout=30, check=False)
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with Issuer() as running:
-        yield running
 
 
 @pytest.fixture

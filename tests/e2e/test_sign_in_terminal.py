@@ -95,12 +95,12 @@ class Tmux:
 
 
 @pytest.fixture
-def environ(tmp_path: Path, openai_issuer: Issuer) -> dict[str, str]:
+def environ(tmp_path: Path, issuer: Issuer) -> dict[str, str]:
     """Somebody's on a machine without a display; `keyfob` is in their PATH."""
     if not shutil.which("tmux"):
         assert os.environ.get("KEYFOB_E2E") != "all", "there is no tmux"
         pytest.skip("there is no tmux (Debian: apt-get install tmux)")
-    base = parts.offline_environ(str(tmp_path)) | openai_issuer.environ
+    base = parts.offline_environ(str(tmp_path)) | issuer.environ
     path = os.pathsep.join([os.path.dirname(sys.executable), base["PATH"]])
     (tmp_path / "codex").mkdir()
     return {**base, "PATH": path, "CODEX_HOME": str(tmp_path / "codex"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
@@ -184,9 +184,9 @@ def test_nothing_is_left_of_who_gives_up(tmp_path: Path, environ: dict[str, str]
         socket.create_connection(("127.0.0.1", 1455))
 
 
-def test_who_gives_up_when_the_browser_has_answered(terminal: Tmux, tmp_path: Path, openai_issuer: Issuer) -> None:
+def test_who_gives_up_when_the_browser_has_answered(terminal: Tmux, tmp_path: Path, issuer: Issuer) -> None:
     """It is said what is waited for, and that nothing was stored."""
-    openai_issuer.sign_in.answers["token.code"] = ["hang"]
+    issuer.sign_in.answers["token.code"] = ["hang"]
     terminal.press("keyfob login openai --no-browser", "Enter")
     terminal.wait_for(WAITS)
     terminal.paste(came_back(terminal.wait_for(r"http://\S+/oauth/authorize\?\S+")[0]) + "\n")
@@ -197,16 +197,16 @@ def test_who_gives_up_when_the_browser_has_answered(terminal: Tmux, tmp_path: Pa
     assert not (tmp_path / "codex" / "auth.json").exists()
 
 
-def test_what_is_typed_while_a_code_waits_is_not_run(terminal: Tmux, tmp_path: Path, openai_issuer: Issuer) -> None:
+def test_what_is_typed_while_a_code_waits_is_not_run(terminal: Tmux, tmp_path: Path, issuer: Issuer) -> None:
     """An address holds three commands, to a shell."""
-    openai_issuer.sign_in.pending, openai_issuer.sign_in.interval = None, "1"
+    issuer.sign_in.pending, issuer.sign_in.interval = None, "1"
     terminal.press("keyfob login openai --device-auth", "Enter")
     terminal.wait_for(WAITS)
     for _ in range(3):
         terminal.paste("http://127.0.0.1/?code=1&touch\\ canary&iss=2\n")
         time.sleep(0.5)
     code = terminal.wait_for(r"\n  (\w{4}-\w{4,5})\n")[1]
-    assert openai_issuer.sign_in.approve(code)
+    assert issuer.sign_in.approve(code)
     terminal.wait_for(r"is stored: ~/codex/auth\.json\n  → keyfob check openai\n\$\Z")
     assert "canary" not in terminal.screen
     assert terminal.screen.count("nothing is to be typed here") == 1

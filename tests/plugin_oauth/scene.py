@@ -64,6 +64,17 @@ class Person:
         done.wait(seconds)
 
 
+class SlowSave:
+    """Saves a login for as long as the test wants. begun: it was asked to; may_end: for the test to set."""
+
+    def __init__(self) -> None:
+        self.begun, self.may_end = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self.begun.set()
+        assert self.may_end.wait(PATIENCE)
+
+
 @dataclass(frozen=True)
 class Seen:
     """What a browser was answered. headers: names in lower case."""

@@ -22,7 +22,7 @@ from keyfob.plugin.oauth.attempt import Attempt
 from keyfob.plugin.oauth.loopback import Listener
 from keyfob.plugin.oauth.wire import Request
 
-from .scene import CODE, PATIENCE, WANTED, Person, SignIn, wanted
+from .scene import CODE, PATIENCE, WANTED, Person, SignIn, SlowSave, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,20 +33,15 @@ if TYPE_CHECKING:
 def test_the_page_says_done_after_the_save_and_nothing_tells_the_secrets(caplog: pytest.LogCaptureFixture) -> None:
     """The browser waits while the login is saved, is sent away from the code, and meets neither script nor network."""
     caplog.set_level(logging.DEBUG)
-    saving, saved = threading.Event(), threading.Event()
-
-    def save() -> None:
-        saving.set()
-        assert saved.wait(PATIENCE)
-
+    save = SlowSave()
     with SignIn(save=save) as sign_in:
         seen = []
         browser = threading.Thread(target=lambda: seen.append(sign_in.get(sign_in.callback())))
         browser.start()
-        assert saving.wait(PATIENCE)
+        assert save.begun.wait(PATIENCE)
         early = sign_in.get("/signed-in")
         waits = browser.is_alive()
-        saved.set()
+        save.may_end.set()
         browser.join(PATIENCE)
         page = sign_in.get(seen[0].headers["location"])
     assert waits
@@ -133,21 +128,16 @@ def test_what_is_too_long_is_told_so() -> None:
 
 def test_a_second_answer_finds_the_sign_in_over() -> None:
     """Also while the first is being saved: one answer counts."""
-    saving, saved = threading.Event(), threading.Event()
-
-    def save() -> None:
-        saving.set()
-        assert saved.wait(PATIENCE)
-
+    save = SlowSave()
     with SignIn(save=save) as sign_in:
         pages = []
         browser = threading.Thread(target=lambda: pages.append(sign_in.browse(sign_in.callback())))
         browser.start()
-        assert saving.wait(PATIENCE)
+        assert save.begun.wait(PATIENCE)
         away = sign_in.get(sign_in.callback(code="another"))
         second = sign_in.get(away.headers["location"])
         assert sign_in.get("/cancel").status == 409
-        saved.set()
+        save.may_end.set()
         browser.join(PATIENCE)
     assert (away.status, "code" in away.headers["location"]) == (303, False)
     assert (second.status, "<h1>This sign-in is over</h1>" in second.text) == (200, True)
@@ -225,20 +215,15 @@ def _left(caller: socket.socket) -> bool:
 def test_a_browser_that_waits_is_not_turned_out_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many come after it while the login is saved."""
     monkeypatch.setattr(loopback, "_MOST", 3)
-    saving, saved = threading.Event(), threading.Event()
-
-    def save() -> None:
-        saving.set()
-        assert saved.wait(PATIENCE)
-
+    save = SlowSave()
     with SignIn(save=save) as sign_in:
         pages = []
         browser = threading.Thread(target=lambda: pages.append(sign_in.browse(sign_in.callback())))
         browser.start()
-        assert saving.wait(PATIENCE)
+        assert save.begun.wait(PATIENCE)
         callers = [socket.create_connection(("127.0.0.1", sign_in.port)) for _ in range(12)]
         assert sign_in.get("/nothing").status == 404
-        saved.set()
+        save.may_end.set()
         browser.join(PATIENCE)
     assert "Signed in" in pages[0].text
     for caller in callers:
@@ -248,18 +233,13 @@ def test_a_browser_that_waits_is_not_turned_out_for_others(monkeypatch: pytest.M
 def test_a_browser_that_has_left_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its window was closed while the login was saved."""
     monkeypatch.setattr(loopback, "_LAST_PAGE", 4 * PATIENCE)
-    saving, saved = threading.Event(), threading.Event()
-
-    def save() -> None:
-        saving.set()
-        assert saved.wait(PATIENCE)
-
+    save = SlowSave()
     with SignIn(save=save) as sign_in:
         with socket.create_connection(("127.0.0.1", sign_in.port)) as browser:
             browser.send(f"GET {sign_in.callback()} HTTP/1.1\r\nHost: 127.0.0.1:{sign_in.port}\r\n\r\n".encode())
-            assert saving.wait(PATIENCE)
+            assert save.begun.wait(PATIENCE)
         assert sign_in.get("/nothing").status == 404  # by now the closing has been heard as well
-        saved.set()
+        save.may_end.set()
     assert sign_in.error is None
 
 
