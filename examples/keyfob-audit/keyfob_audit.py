@@ -1,7 +1,7 @@
 """An audit log: one JSON object a line for each event that keyfob announces.
 
 It is written by every process that uses keyfob, at the same time. So a line is appended with one write, which neither
-another writer nor a rotation can part; and only one process rotates, under a lock of its own.
+another writer nor a rotation can part, under a lock on the log; and only one process rotates, under a lock of its own.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def append(path: str, line: bytes) -> int:
     """Append a line, behind the whole ones that are there; how long the log is then. Raises OSError."""
     file = os.open(path, _FLAGS, 0o600)
     try:
+        fcntl.flock(file, fcntl.LOCK_EX)  # while another one writes, its line is seen in part
         size = os.fstat(file).st_size
         if size and os.pread(file, 1, size - 1) != b"\n":  # the power went, or the disk was full
             line = b"\n" + line

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import keyfob_audit
 import pytest
@@ -18,8 +19,8 @@ WRITER = """
 import sys
 import keyfob_audit
 from keyfob.plugin import Event
-keyfob_audit.LARGEST, keyfob_audit.KEPT = 2000, 100
-for number in range(100):
+keyfob_audit.LARGEST, keyfob_audit.KEPT = 20_000, 100  # some pages, and a line across two is written in two steps
+for number in range(250):
     keyfob_audit.keyfob_event(Event("renewal", f"{sys.argv[1]}-{number}", 0.0, "oauth"))
 """
 
@@ -86,6 +87,21 @@ def test_a_line_that_was_cut_off_spoils_no_other(log):
     assert (cut, json.loads(whole)["kind"]) == ('{"time": "20', "login")
 
 
+def test_a_line_that_is_being_written_is_not_taken_for_one_that_was_cut_off(log):
+    """A writer's line is there in part before it is there whole: another one waits."""
+    keyfob_audit.keyfob_event(Event("login", "corp", 0.0, "oauth"))
+    with log.open("a") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        writer.write('{"kind": ')
+        writer.flush()
+        other = Thread(target=keyfob_audit.keyfob_event, args=[Event("logout", "corp", 0.0, "oauth")])
+        other.start()
+        other.join(0.2)
+        writer.write('"renewal"}\n')
+    other.join()
+    assert [line["kind"] for line in lines(log)] == ["login", "renewal", "logout"]
+
+
 def test_only_the_newest_are_kept(log, monkeypatch):
     """What is put aside moves on by one, and is gone in the end."""
     monkeypatch.setattr(keyfob_audit, "LARGEST", 1)
@@ -116,7 +132,7 @@ def test_eight_processes_lose_no_line_and_break_none(log):
     assert [writer.wait(60) for writer in writers] == [0] * 8
     files = [path for path in log.parent.iterdir() if path.suffix != ".lock"]
     written = [line["provider"] for path in files for line in lines(path)]
-    assert sorted(written) == sorted(f"{writer}-{number}" for writer in range(8) for number in range(100))
+    assert sorted(written) == sorted(f"{writer}-{number}" for writer in range(8) for number in range(250))
     assert len(files) > 2
 
 
