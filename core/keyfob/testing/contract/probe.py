@@ -8,12 +8,9 @@ import os
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from keyfob.testing.doing import DOING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from keyfob.testing.doing import DOING, noted_sleep
 
 
 def main(module: str, file: str) -> None:
@@ -21,7 +18,7 @@ def main(module: str, file: str) -> None:
     importlib.import_module("keyfob.plugin")  # what a plugin may count on to be there
     loaded, environ, did = set(sys.modules), set[str](), set[str]()
     sys.addaudithook(lambda event, arguments: _hear(event, arguments, environ, did))
-    time.sleep = _noted(time.sleep, did)  # which is an audit event from Python 3.13 on alone
+    time.sleep = noted_sleep(lambda _: did.add("time.sleep"))
     importlib.import_module(module)
     found = {
         "loaded": sorted(set(sys.modules) - loaded),
@@ -40,14 +37,6 @@ def _hear(event: str, arguments: tuple[Any, ...], environ: set[str], did: set[st
         environ.add(os.fsdecode(arguments[0]))
     elif event in DOING:
         did.add(event)
-
-
-def _noted(sleep: Callable[[Any], None], did: set[str]) -> Callable[[Any], None]:
-    def slept(seconds: Any) -> None:
-        did.add("time.sleep")
-        sleep(seconds)
-
-    return slept
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 from unittest import mock
 
-from keyfob.testing.doing import DOING
+from keyfob.testing.doing import DOING, noted_sleep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 _NOW = time.time()
 
@@ -43,18 +43,10 @@ def watched() -> Iterator[list[tuple[str, tuple[object, ...]]]]:
     seen: list[tuple[str, tuple[object, ...]]] = []
     _watchers.append(seen)
     try:
-        with mock.patch.object(time, "sleep", _noted(time.sleep, seen)):  # an audit event from Python 3.13 on alone
+        with mock.patch.object(time, "sleep", noted_sleep(lambda seconds: seen.append(("time.sleep", (seconds,))))):
             yield seen
     finally:
         _watchers.remove(seen)
-
-
-def _noted(sleep: Callable[[float], None], seen: list[tuple[str, tuple[object, ...]]]) -> Callable[[float], None]:
-    def slept(seconds: float) -> None:
-        seen.append(("time.sleep", (seconds,)))
-        sleep(seconds)
-
-    return slept
 
 
 @contextmanager
